@@ -1,0 +1,1 @@
+"""Scripts that train and evaluate students on what a run exports, with TRL."""
