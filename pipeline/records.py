@@ -16,7 +16,7 @@ SCHEMA_VERSION: Final = 1
 
 Strategy = Literal["template", "backward", "evolved", "written", "imported"]
 VerdictValue = Literal["correct", "incorrect", "unparsable", "undecided"]
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "filtered"]
 Decision = Literal["keep", "too easy", "too hard", "unsolved", "undecided"]
 AnswerType = Literal[
     "integer",

@@ -37,7 +37,7 @@ class Family(Generic[P]):
     name: str
     domain: str
     version: int
-    answer_type: AnswerType
+    answer_type: AnswerType | None
     levels: tuple[int, ...]
     sample: Callable[[Random, int], P]
     is_valid: Callable[[P], bool]
@@ -45,6 +45,7 @@ class Family(Generic[P]):
     solve: Callable[[P], Answer]
     check: Callable[[P, Answer], bool]
     metamorphic: Callable[[Random, P, Answer], tuple[P, Answer]]
+    verifier: str = "math"
 
 
 def draw_parameters(family: Family[P], rng: Random, level: int) -> P:
@@ -72,6 +73,7 @@ def generate_problem(family: Family[Any], seed: int, index: int, level: int | No
     return make_problem(
         family.wordings[wording](parameters),
         format_answer(answer),
+        verifier=family.verifier,
         answer_type=family.answer_type,
         domain=family.domain,
         family=family.name,

@@ -1,0 +1,46 @@
+# make demo   build a verified dataset with a real teacher (installs all it needs)
+# make test   every test; make check: lint, types and the fast tests
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SOURCES := pipeline generators filters flows training tests
+
+# No library may phone home, and no test or demo may need the Hub.
+export DO_NOT_TRACK := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export VLLM_NO_USAGE_STATS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo check test bench clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+	@echo "also: setup, bench, clean"
+
+setup: $(INSTALLED)
+
+$(INSTALLED): requirements/cpu.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --progress-bar off --no-deps -r requirements/cpu.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: setup
+	$(BIN)/gradatim build configs/demo.yaml
+
+check: setup
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not slow" -n 2
+
+test: check
+	$(BIN)/pytest -m slow
+
+bench: setup
+	for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .prefect

@@ -1,0 +1,146 @@
+"""The `gradatim` command. Each verb is a few lines over a function; heavy imports wait until a verb needs them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.config import load_config
+from pipeline.config_files import ConfigError
+from pipeline.errors import GradatimError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+models_app = typer.Typer(help="List the models of the catalogue, or fetch one.", invoke_without_command=True)
+app.add_typer(models_app, name="models")
+out = Console()
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run, such as configs/demo.yaml")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of the file")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="run folder, or its name under data/runs")]
+
+
+@app.callback()
+def gradatim() -> None:
+    """Make synthetic reasoning data: problems, verified traces, and a pool whose difficulty was measured."""
+
+
+@app.command()
+def build(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    strict: Annotated[bool, typer.Option("--strict", help="stop at the first broken row of an imported set")] = False,
+) -> None:
+    """Build the dataset of a configuration, or go on where an earlier attempt was stopped."""
+    changes = [*(overrides or ()), *(["generate.strict=true"] if strict else ())]
+    loaded = load_config(config, changes)
+    quiet_prefect()
+    from flows.build_dataset import build_dataset
+    from pipeline.report import funnel, funnel_table, tokens_per_second
+    from pipeline.run import open_run
+
+    finished_before = (loaded.folder / "funnel.json").is_file() and (loaded.folder / "manifest.jsonl").read_bytes()
+    build_dataset(str(config), changes)
+    run = open_run(loaded.folder)
+    if finished_before and finished_before == run.manifest.path.read_bytes():
+        out.print("nothing to do: this run is finished", highlight=False)
+    out.print(funnel_table(funnel(run)))
+    tokens, rate = tokens_per_second(run)
+    out.print(f"{tokens:,} completion tokens, {rate:,.0f} tokens/s while solving", highlight=False)
+    out.print(next_steps(loaded.folder), highlight=False, soft_wrap=True)
+
+
+def next_steps(folder: Path) -> str:
+    """Say where the files are and what to type next."""
+    return (
+        f"traces:      {folder}/export/sft\n"
+        f"GRPO pool:   {folder}/export/grpo\n"
+        f"look at it:  gradatim show {folder} --stage traces --n 3\n"
+        f"             gradatim show {folder} --stage rejections --n 10\n"
+        f"train:       python training/distill.py --config training/configs/demo.yaml"
+    )
+
+
+@app.command()
+def show(
+    run: RunFolder,
+    stage: Annotated[str, typer.Option(help="problems, assessments, traces or rejections")] = "traces",
+    n: Annotated[int, typer.Option("--n", min=1, help="how many rows")] = 5,
+) -> None:
+    """Print rows of a run for people."""
+    from pipeline.run import open_run
+    from pipeline.show import show as rows
+
+    folder = run if run.is_dir() else Path("data/runs") / run
+    for number, text in enumerate(rows(open_run(folder), stage, n)):
+        out.print("" if number == 0 else "─" * 60)
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def problems(
+    config: ConfigPath,
+    output: Annotated[Path, typer.Option(help="JSONL file to write")],
+    overrides: Overrides = None,
+    without: Annotated[list[Path] | None, typer.Option(help="run folder whose problems must not occur")] = None,
+) -> None:
+    """Generate and screen the problems of a configuration without any teacher, such as held-out ones (--set seed=…)."""
+    from flows.heldout import write_problems
+
+    count = write_problems(load_config(config, overrides or ()), output, without or [])
+    out.print(f"{count} problems: {output}", highlight=False)
+
+
+@models_app.callback()
+def models(context: typer.Context) -> None:
+    """List the models of the catalogue."""
+    if context.invoked_subcommand is not None:
+        return
+    from pipeline.models import catalogue_table
+
+    out.print(catalogue_table())
+
+
+@models_app.command("fetch")
+def models_fetch(name: Annotated[str, typer.Argument(help="catalogue name, Hub id or local folder")]) -> None:
+    """Fetch a model into the cache and say where it is."""
+    from pipeline.models import resolve
+
+    folder = resolve(name)
+    out.print(f"{folder.name} {folder.revision}\n{folder.path}", highlight=False, soft_wrap=True)
+
+
+def quiet_prefect() -> None:
+    """Keep Prefect's log and telemetry off this screen; what the user has set stands."""
+    defaults = {
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+        "DO_NOT_TRACK": "1",
+    }
+    for key, value in defaults.items():
+        os.environ.setdefault(key, value)
+
+
+def main() -> None:
+    """Run the command. A failure the user can act on is one line; exit 2 for a bad configuration, 1 for the rest."""
+    try:
+        app()
+    except ConfigError as error:
+        sys.exit(_say(error, 2))
+    except GradatimError as error:
+        sys.exit(_say(error, 1))
+    except KeyboardInterrupt:
+        print("stopped; what is finished is kept, the same command goes on", file=sys.stderr)
+        sys.exit(130)
+
+
+def _say(error: GradatimError, code: int) -> int:
+    print(f"gradatim: {error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The stages of a build as plain functions of a run folder, in order. Flows and tests call the same ones."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from filters.screen import screen
+from generators.generate import generate
+from pipeline.assess import assess
+from pipeline.export import export
+from pipeline.run import Run, open_run
+from pipeline.solve import solve
+from pipeline.traces import select
+from pipeline.verify import verify_completions
+
+
+def solve_all(run: Run) -> None:
+    """Have every teacher of the panel solve, one after the other."""
+    for index in range(len(run.config.teachers)):
+        solve(run, index)
+
+
+STAGE_FUNCTIONS: Final[dict[str, Callable[[Run], None]]] = {
+    "generate": generate,
+    "screen": screen,
+    "solve": solve_all,
+    "verify": verify_completions,
+    "assess": assess,
+    "select": select,
+    "export": export,
+}
+
+
+def run_stage(name: str, folder: Path) -> dict[str, int]:
+    """Run one stage of a run folder to its end; what is finished already is not done again. Returns its counts."""
+    run = open_run(folder)
+    STAGE_FUNCTIONS[name](run)
+    units = run.manifest.of_stage(name)
+    return {key: sum(unit.counts[key] for unit in units) for key in ("in", "kept")}

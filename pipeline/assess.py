@@ -1,0 +1,183 @@
+"""The assess stage: how often each model solves each problem, with an interval, and what follows from it.
+
+Two steps: a problem that no model of the panel solves is rejected (its gold may be wrong, or it is out of reach); a
+problem outside the difficulty band of the reference model leaves the GRPO pool, not the run. A completion that could
+not be judged enters no rate.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+from pipeline.config import Assess, Band
+from pipeline.manifest import Unit
+from pipeline.progress import track
+from pipeline.records import (
+    Assessment,
+    Completion,
+    Decision,
+    Problem,
+    Rejection,
+    Verdict,
+    canonical_json,
+)
+from pipeline.run import Run, Work
+from pipeline.store import read_records
+from pipeline.verifiers import canonical_answer
+
+STAGE: Final = "assess"
+POOL: Final = "pool"
+Judged = tuple[Completion, Verdict]
+
+
+def assess(run: Run) -> None:
+    """Assess every screened shard for every teacher, and decide."""
+    units = run.manifest.of_stage("screen")
+    with track(STAGE, sum(unit.counts["kept"] for unit in units)) as progress:
+        for unit in units:
+            inputs = [run.config.assess.model_dump(mode="json"), unit.digest, *judged_digests(run, unit.shard)]
+            pool = run.unit(POOL, unit.shard, *inputs)  # committed last: while it is missing, both are done again
+            if isinstance(pool, Work):
+                _assess_shard(run, unit, Work(STAGE, unit.shard, pool.fingerprint), pool)
+            progress.advance(unit.counts["kept"])
+    wanted = {unit.shard for unit in units}
+    run.manifest.forget(STAGE, keep=wanted.__contains__)
+    run.manifest.forget(POOL, keep=wanted.__contains__)
+
+
+def judged_digests(run: Run, shard: str) -> list[str]:
+    """Return the digests of a screened shard's completions and verdicts, of all teachers."""
+    units = run.manifest.units
+    names = [f"{index}-{shard}" for index in range(len(run.config.teachers))]
+    return [units[(stage, name)].digest for name in names for stage in ("solve", "verify")]
+
+
+def _assess_shard(run: Run, unit: Unit, work: Work, pool: Work) -> None:
+    problems = read_records(Problem, run.file(unit, "screened"))
+    judged = judged_completions(run, unit.shard)
+    assessments: list[Assessment] = []
+    unsolved: list[Rejection] = []
+    outside: list[Rejection] = []
+    for problem in problems:
+        panel = judged.get(problem.id, [])
+        found = assess_problem(problem, panel, run.config.assess)
+        assessments += found
+        refusal = solvability(problem, panel, found)
+        if refusal is not None:
+            unsolved.append(refusal)
+            continue
+        reference = next(a for a in found if a.model == run.config.reference_model)
+        refusal = outside_band(reference, run.config.assess.band)
+        if refusal is not None:
+            outside.append(refusal)
+    kept = len(problems) - len(unsolved)
+    run.commit(work, {"assessments": (Assessment, assessments)}, taken=len(problems), kept=kept, rejections=unsolved)
+    run.commit(pool, {}, taken=kept, kept=kept - len(outside), rejections=outside)
+
+
+def judged_completions(run: Run, shard: str) -> dict[str, list[Judged]]:
+    """Return each problem's completions with their verdicts, all teachers together, in the order of the requests."""
+    judged: dict[str, list[Judged]] = {}
+    for index in range(len(run.config.teachers)):
+        units = run.manifest.units
+        name = f"{index}-{shard}"
+        completions = read_records(Completion, run.file(units[("solve", name)], "completions"))
+        verdicts = read_records(Verdict, run.file(units[("verify", name)], "verdicts"))
+        for completion, verdict in zip(completions, verdicts, strict=True):
+            judged.setdefault(completion.problem_id, []).append((completion, verdict))
+    return judged
+
+
+def assess_problem(problem: Problem, panel: Sequence[Judged], settings: Assess) -> list[Assessment]:
+    """Return one assessment per model of the panel, in the order in which the models first appear."""
+    answers = _answers(problem, panel)
+    agreed, votes = answers.most_common(1)[0] if answers else (None, 0)
+    agreement = votes / answers.total() if answers else None
+    by_model: dict[tuple[str, str], list[Verdict]] = {}
+    for completion, verdict in panel:
+        by_model.setdefault((completion.model, completion.revision), []).append(verdict)
+    assessments = []
+    for (model, revision), verdicts in by_model.items():
+        successes = sum(v.verdict == "correct" for v in verdicts)
+        attempts = sum(v.verdict != "undecided" for v in verdicts)
+        low, high = interval(successes, attempts, settings.interval, settings.level)
+        assessments.append(
+            Assessment(
+                problem_id=problem.id,
+                model=model,
+                revision=revision,
+                attempts=attempts,
+                successes=successes,
+                undecided=len(verdicts) - attempts,
+                pass_rate=successes / attempts if attempts else None,
+                interval_low=low,
+                interval_high=high,
+                interval_level=settings.level,
+                interval_method=settings.interval,
+                decision=decide(successes, attempts, settings.band),
+                agreement=agreement,
+                agreed_answer=agreed,
+            )
+        )
+    return assessments
+
+
+def _answers(problem: Problem, panel: Sequence[Judged]) -> Counter[str]:
+    """Count the panel's committed answers in canonical form, those that could not be read left out."""
+    found = (canonical_answer(problem, c) for c, v in panel if v.verdict in ("correct", "incorrect"))
+    return Counter(answer for answer in found if answer is not None)
+
+
+def decide(successes: int, attempts: int, band: Band) -> Decision:
+    """Decide by the pass rate and the band; without a decided attempt nothing is known."""
+    if attempts == 0:
+        return "undecided"
+    if successes / attempts < band.min_pass_rate:
+        return "too hard"
+    return "too easy" if successes / attempts > band.max_pass_rate else "keep"
+
+
+@cache
+def interval(successes: int, attempts: int, method: str, level: float) -> tuple[float, float]:
+    """Return the confidence interval of a pass rate: Jeffreys (Brown, Cai and DasGupta 2001) or Clopper–Pearson (1934).
+
+    With no attempts it is (0, 1). Jeffreys' ends are 0 and 1 at 0 and all successes, as the paper advises.
+    """
+    from scipy.stats import beta
+
+    if attempts == 0:
+        return 0.0, 1.0
+    tail = (1 - level) / 2
+    failures = attempts - successes
+    shape = (0.5, 0.5, 0.5, 0.5) if method == "jeffreys" else (0, 1, 1, 0)
+    low = 0.0 if successes == 0 else float(beta.ppf(tail, successes + shape[0], failures + shape[1]))
+    high = 1.0 if failures == 0 else float(beta.ppf(1 - tail, successes + shape[2], failures + shape[3]))
+    return low, high
+
+
+def solvability(problem: Problem, panel: Sequence[Judged], assessments: Sequence[Assessment]) -> Rejection | None:
+    """Return why a problem is not known to be solvable: no model of the panel reached its answer, or None."""
+    if any(a.successes for a in assessments):
+        return None
+    attempts = sum(a.attempts for a in assessments)
+    answers = _answers(problem, panel)
+    evidence = canonical_json({"answer": problem.answer, "panel": dict(answers.most_common())})
+    if attempts == 0:
+        reason = f"none of the {len(panel)} completions could be judged (cut off, or out of time)"
+        return Rejection(problem.id, STAGE, "undecided", reason, None, evidence)
+    agreed, votes = answers.most_common(1)[0] if answers else ("nothing", 0)
+    reason = f"no model reached {problem.answer} in {attempts} attempts; {votes} agree on {agreed}"
+    return Rejection(problem.id, STAGE, "unsolved", reason, votes / attempts, evidence)
+
+
+def outside_band(assessment: Assessment, band: Band) -> Rejection | None:
+    """Return why a problem is not in the pool: its pass rate for the reference model is outside the band, or None."""
+    if assessment.decision == "keep":
+        return None
+    ends = f"[{assessment.interval_low:.2f}, {assessment.interval_high:.2f}]"
+    counted = f"{assessment.successes} of {assessment.attempts} correct for {assessment.model}, interval {ends}"
+    allowed = f"band {band.min_pass_rate:g} to {band.max_pass_rate:g}"
+    evidence = canonical_json({"model": assessment.model, "revision": assessment.revision})
+    reason = f"{assessment.decision}: {counted}; {allowed}"
+    return Rejection(assessment.problem_id, POOL, assessment.decision, reason, assessment.pass_rate, evidence)

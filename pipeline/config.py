@@ -1,0 +1,234 @@
+"""The configuration of a run: one YAML file, checked whole before anything is written.
+
+Models are frozen and forbid unknown keys. `load_config` turns any mistake into one line that names the key and what is
+allowed (ConfigError). Defaults are what a small CPU machine needs; a cluster changes `teachers` and nothing else.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.config_files import parse_model
+from pipeline.records import AnswerType
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TemplateSource(_Section):
+    """Problems from template families; `families` "all" or a list, `levels` null means every level of a family."""
+
+    strategy: Literal["template"]
+    count: int = Field(gt=0, description="problems in all, shared evenly by the families and levels")
+    families: Literal["all"] | tuple[str, ...] = "all"
+    levels: tuple[int, ...] | None = None
+
+
+class Columns(_Section):
+    """Which column of an imported set holds what; null where the set has none."""
+
+    question: str = "question"
+    answer: str = "answer"
+    id: str | None = None
+
+
+class ImportedSource(_Section):
+    """Problems from a JSONL or Parquet file (`path`) or a dataset on the Hub (`dataset`)."""
+
+    strategy: Literal["imported"]
+    path: Path | None = None
+    dataset: str | None = None
+    dataset_config: str | None = None
+    revision: str | None = None
+    split: str = "train"
+    columns: Columns = Columns()
+    answer_after: str | None = Field(None, description='gold is what follows the last such mark, "####" for GSM8K')
+    verifier: str = "math"
+    answer_type: AnswerType | None = None
+    domain: str = "imported"
+    family: str | None = Field(None, description="name of the family, by default the file's or dataset's name")
+    licence: str | None = None
+    limit: int | None = Field(None, gt=0, description="read no more than so many rows")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "ImportedSource":
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("give either path or dataset")
+        return self
+
+
+Source = Annotated[TemplateSource | ImportedSource, Field(discriminator="strategy")]
+
+
+class Generate(_Section):
+    """Where problems come from, and how many of them make a shard."""
+
+    sources: tuple[Source, ...] = Field(min_length=1)
+    shard_rows: int = Field(1000, gt=0)
+    strict: bool = Field(False, description="stop at the first broken row of an imported set")
+
+
+class NearDuplicates(_Section):
+    """MinHash near-duplicate search over word shingles (Broder 1997), candidates checked by exact Jaccard."""
+
+    threshold: float = Field(0.8, gt=0, le=1)
+    permutations: int = Field(128, ge=16, le=1024)
+    shingle_words: int = Field(3, ge=1, le=10)
+
+
+class Screen(_Section):
+    """What is dropped before any teacher token is spent."""
+
+    near_duplicates: NearDuplicates | None = NearDuplicates()
+    against: tuple[Path, ...] = Field((), description="earlier datasets (JSONL or Parquet with a question column)")
+
+
+class Sampling(_Section):
+    """Sampling parameters of a request, by vLLM's and OpenAI's names. `seed` per_request makes single requests
+    repeatable where the engine allows it; it costs speed on CPU."""
+
+    temperature: float = Field(0.7, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int | None = Field(None, gt=0)
+    min_p: float = Field(0.0, ge=0, le=1)
+    max_tokens: int = Field(512, gt=0)
+    seed: Literal["per_request", "none"] = "none"
+
+
+class VllmEngine(_Section):
+    """vLLM in this process' children: one engine, continuous batching over the whole problem set."""
+
+    kind: Literal["vllm"] = "vllm"
+    dtype: str = "bfloat16"
+    max_model_len: int = Field(2048, gt=0)
+    max_num_seqs: int = Field(64, gt=0)
+    max_num_batched_tokens: int | None = Field(None, gt=0)
+    enforce_eager: bool = True
+    tensor_parallel_size: int = Field(1, gt=0)
+    kv_cache_gib: int = Field(2, gt=0, description="CPU only: memory for the key-value cache")
+
+
+class OpenAIEngine(_Section):
+    """One or several OpenAI-compatible servers that serve the same model."""
+
+    kind: Literal["openai"]
+    endpoints: tuple[str, ...] = Field(min_length=1, description="base URLs, each ending in /v1")
+    concurrency: int = Field(32, gt=0, description="requests in flight per endpoint")
+    timeout_seconds: float = Field(600.0, gt=0)
+    attempts: int = Field(5, gt=0, description="tries per request before the run stops")
+    api_key_env: str = Field("OPENAI_API_KEY", description="name of the variable that holds the key, if one is needed")
+
+
+Engine = Annotated[VllmEngine | OpenAIEngine, Field(discriminator="kind")]
+
+
+class Teacher(_Section):
+    """A model that solves problems. `model` is a catalogue name, a local folder or a Hub id."""
+
+    model: str
+    revision: str | None = None
+    engine: Engine = VllmEngine()
+    prompt: str = Field("boxed", description="name of a prompt template in pipeline/prompts.py")
+    sampling: Sampling = Sampling()
+    completions: int = Field(4, gt=0, description="completions per problem")
+
+
+class Verify(_Section):
+    """Verifier workers and the deadline after which a symbolic comparison is `undecided`."""
+
+    workers: int = Field(2, gt=0)
+    deadline_seconds: float = Field(5.0, gt=0)
+
+
+class Band(_Section):
+    """Problems with a pass rate inside [min_pass_rate, max_pass_rate] are kept."""
+
+    min_pass_rate: float = Field(0.01, ge=0, le=1)
+    max_pass_rate: float = Field(0.95, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Band":
+        if self.min_pass_rate >= self.max_pass_rate:
+            raise ValueError(f"min_pass_rate {self.min_pass_rate} must be below max_pass_rate {self.max_pass_rate}")
+        return self
+
+
+class Assess(_Section):
+    """Difficulty: the interval's method and level, the band, and the model it is measured on (default: the first
+    teacher)."""
+
+    interval: Literal["jeffreys", "clopper-pearson"] = "jeffreys"
+    level: float = Field(0.95, gt=0, lt=1)
+    band: Band = Band()
+    reference_model: str | None = None
+
+
+class Select(_Section):
+    """Rejection sampling of traces, and how they are written. `think`: <think>reasoning</think>, then the answer in a
+    box; `plain`: the completion as it is. `within_band` keeps SFT to the difficulty band too, which is measured on the
+    reference model; a student is weaker, so by default every solved problem serves."""
+
+    traces_per_problem: int = Field(2, gt=0)
+    within_band: bool = False
+    max_repetition: float = Field(0.3, ge=0, le=1, description="largest share of repeated 8-word windows in a trace")
+    min_words_before_answer: int = Field(8, ge=0)
+    style: Literal["think", "plain"] = "think"
+    prompt: str = Field("boxed", description="the prompt template that the student is trained on")
+
+
+class Splits(_Section):
+    """Shares of the problems; what is left is the train split."""
+
+    validation: float = Field(0.05, ge=0, lt=1)
+    test: float = Field(0.1, ge=0, lt=1)
+    holdout_families: tuple[str, ...] = Field((), description="families that go whole into the test split")
+
+
+class Export(_Section):
+    """How what is kept is split; difficulty bins are of equal width over pass rates from 0 to 1."""
+
+    splits: Splits = Splits()
+    difficulty_bins: int = Field(5, gt=0)
+
+
+class Config(_Section):
+    """A run, whole."""
+
+    run: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(0, ge=0)
+    runs_folder: Path = Path("data/runs")
+    generate: Generate
+    screen: Screen = Screen()
+    teachers: tuple[Teacher, ...] = Field(min_length=1)
+    verify: Verify = Verify()
+    assess: Assess = Assess()
+    select: Select = Select()
+    export: Export = Export()
+
+    @model_validator(mode="after")
+    def _reference_is_a_teacher(self) -> "Config":
+        names = [teacher.model for teacher in self.teachers]
+        if self.assess.reference_model not in (None, *names):
+            raise ValueError(f"assess.reference_model must be one of the teachers: {', '.join(names)}")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.runs_folder / self.run
+
+    @property
+    def reference_model(self) -> str:
+        """The model that difficulty is measured on, by its name in `teachers`."""
+        return self.assess.reference_model or self.teachers[0].model
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML file, apply `key.path=value` overrides (values are YAML), and check the whole.
+
+    Raises ConfigError with one line: the file, the key and what is allowed.
+    """
+    return parse_model(Config, path, overrides)

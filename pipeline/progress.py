@@ -1,0 +1,114 @@
+"""Progress of a stage for the person at the keyboard: a rich bar with rate and ETA, or a line every ten seconds.
+
+A watcher (Prefect's artifact) may listen in. Nothing here knows what is being counted.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+LINE_EVERY_SECONDS = 10.0
+WATCH_EVERY_SECONDS = 5.0
+
+Watcher = Callable[[str, int, int | None], None]
+_watchers: list[Watcher] = []
+
+
+@dataclass
+class Track:
+    """Counts one stage. `note` is shown behind the numbers, such as tokens per second."""
+
+    name: str
+    total: int | None
+    done: int = 0
+    note: str = ""
+    started: float = field(default_factory=time.monotonic)
+    _bar: tuple[Progress, TaskID] | None = None
+    _said: float = field(default_factory=time.monotonic)
+    _watched: float = 0.0
+
+    def advance(self, count: int = 1, note: str | None = None) -> None:
+        """Count finished things; cheap enough to call for each."""
+        self.done += count
+        self.note = self.note if note is None else note
+        now = time.monotonic()
+        if self._bar is not None:
+            progress, task = self._bar
+            progress.update(task, completed=self.done, note=self._text(now))
+        elif now - self._said > LINE_EVERY_SECONDS:
+            self._said = now
+            print(f"{self.name}: {self.done:,}{self._of()} {self._text(now)}{self._left(now)}", flush=True)
+        if now - self._watched > WATCH_EVERY_SECONDS:
+            self._watched = now
+            self.tell_watchers()
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        if self._bar is not None:
+            self._bar[0].console.print(f"{self.name}: {line}", highlight=False)
+        else:
+            print(f"{self.name}: {line}", flush=True)
+
+    def tell_watchers(self) -> None:
+        """Pass the counts on to whoever listens."""
+        for watcher in _watchers:
+            watcher(self.name, self.done, self.total)
+
+    def _of(self) -> str:
+        return f"/{self.total:,}" if self.total is not None else ""
+
+    def _text(self, now: float) -> str:
+        rate = self.done / max(now - self.started, 1e-6)
+        return f"{rate:,.1f}/s {self.note}".rstrip()
+
+    def _left(self, now: float) -> str:
+        if self.total is None or not self.done:
+            return ""
+        seconds = (self.total - self.done) * (now - self.started) / self.done
+        return f", {seconds:,.0f} s left"
+
+
+@contextmanager
+def track(name: str, total: int | None) -> Iterator[Track]:
+    """Show progress of a stage while the block runs."""
+    counted = Track(name, total)
+    if not sys.stderr.isatty():
+        yield counted
+        counted.tell_watchers()
+        return
+    columns = (
+        TextColumn("{task.description:>9}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        counted._bar = (progress, progress.add_task(name, total=total, note=""))
+        yield counted
+        counted.tell_watchers()
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Let a function hear about progress while the block runs."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)

@@ -1,0 +1,57 @@
+"""Versioned prompt templates: from a question to the messages a model gets.
+
+A template's version is part of every completion's id: change the words, raise the version.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.records import Message
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt template. `{question}` in `user` is replaced by the question, and by nothing else."""
+
+    name: str
+    version: str
+    system: str | None
+    user: str
+
+    @property
+    def label(self) -> str:
+        """What is stored as prompt_version."""
+        return f"{self.name}/{self.version}"
+
+
+BOXED: Final = Prompt(
+    name="boxed",
+    version="1",
+    system=None,
+    user=(
+        "{question}\n\nSolve the problem step by step. Keep the steps short. "
+        "End with the final answer, alone, inside \\boxed{}."
+    ),
+)
+
+# The template of R1-Zero (DeepSeek-AI 2025, table 1), as a system and a user turn.
+THINK: Final = Prompt(
+    name="think",
+    version="1",
+    system=(
+        "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. "
+        "The Assistant first thinks about the reasoning process in the mind and then provides the user with the "
+        "answer. The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> tags, "
+        "respectively, i.e., <think> reasoning process here </think> <answer> answer here </answer>."
+    ),
+    user="{question}",
+)
+
+PROMPTS: Final[dict[str, Prompt]] = {prompt.name: prompt for prompt in (BOXED, THINK)}
+
+
+def render_prompt(name: str, question: str) -> tuple[Message, ...]:
+    """Return the messages for a question. Braces in the question are left alone."""
+    prompt = PROMPTS[name]
+    system = (Message("system", prompt.system),) if prompt.system else ()
+    return (*system, Message("user", prompt.user.replace("{question}", question)))

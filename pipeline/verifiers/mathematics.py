@@ -1,0 +1,398 @@
+"""Mathematical answers, compared by type; where the problem names no type, the gold decides.
+
+`compare` raises Unreadable for what is not an answer, Undefined for what has no value, Limit or Undecided for what
+could not be judged. The policy is in tests/verifier_cases/README.md.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Final
+
+from pipeline.verifiers import choice
+from pipeline.verifiers.equality import SymbolicCheck, equal_values, fold, render
+from pipeline.verifiers.equations import is_equation, same_equation
+from pipeline.verifiers.exact import rational
+from pipeline.verifiers.grammar import PENDING, parse, parse_number
+from pipeline.verifiers.intervals import read_region, same_region
+from pipeline.verifiers.naming import split_name, unnamed, without_lead_in
+from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key, tokenise, visible
+from pipeline.verifiers.structures import members, read_matrix, read_tuple, same_any, same_matrix, same_members
+from pipeline.verifiers.tree import Node, is_arithmetic, operations, symbols
+from pipeline.verifiers.units import Quantity, read_quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a comparison may look at besides the two texts. `bare`: a number without the gold's unit is accepted."""
+
+    question: str
+    tolerance: Fraction | None
+    bare: bool
+    symbolic: SymbolicCheck
+
+    def equal(self, left: Node, right: Node) -> bool:
+        """Compare two values."""
+        return equal_values(left, right, self.symbolic)
+
+
+Comparison = Callable[[str, str, Context], bool]
+_PENDING: Final = {f"pending:{name}" for name in PENDING}
+_APPROXIMATELY: Final = re.compile(r"^\s*(?:[A-Za-z]\s*)?(?:\\approx(?:eq)?|\\sim(?:eq)?|≈|~)\s*")
+
+
+@lru_cache(maxsize=8192)
+def _tree(text: str, join_thousands: bool = True) -> Node:
+    return parse(text, join_thousands=join_thousands)
+
+
+def _value(text: str) -> Node:
+    """Parse a single value, its name dropped."""
+    node = unnamed(_tree(text))
+    if node.op == "set" or not is_arithmetic(node):
+        raise Unreadable("not a single value")
+    return node
+
+
+# --- numbers
+
+
+def same_number(gold: str, answer: str, context: Context) -> bool:
+    """Compare two numbers exactly, or within the tolerance."""
+    wanted = _value(gold)
+    if context.tolerance is not None:
+        answer = _APPROXIMATELY.sub("", answer)
+    given = _value(answer)
+    if symbols(given) - symbols(wanted):
+        return False
+    if operations(given) & (_PENDING | {"floor", "ceil"}) - operations(wanted) or _is_sum_to_do(given, wanted):
+        raise Unreadable("the value is left to be worked out")
+    if context.tolerance is not None:
+        return _within(wanted, given, context.tolerance)
+    return context.equal(wanted, given)
+
+
+def _is_sum_to_do(given: Node, wanted: Node) -> bool:
+    """Tell whether the answer is plain arithmetic on written numbers (40 + 2, 6 × 7) where the gold is one number."""
+    plain = {"num", "add", "mul", "div", "neg", "apply"}
+    if not operations(given) <= plain or not operations(wanted) <= {"num", "neg", "div"}:
+        return False
+    return bool(operations(given) & {"add", "mul", "apply"})
+
+
+def _within(wanted: Node, given: Node, tolerance: Fraction) -> bool:
+    a, b = rational(fold(wanted)), rational(fold(given))
+    if a is not None and b is not None:
+        return abs(a - b) <= tolerance
+    from pipeline.verifiers.numeric import constant_value  # noqa: PLC0415
+
+    x, y = constant_value(wanted), constant_value(given)
+    return x is not None and y is not None and abs(x - y) * tolerance.denominator <= tolerance.numerator
+
+
+_PERCENT: Final = re.compile(r"\s*(?:\\?%|\\text\s*\{\s*(?:\\?%|per\s?cent|percent)\s*\}|per\s?cent|percent)\s*\}?\s*$", re.I)
+
+
+def same_percent(gold: str, answer: str, context: Context) -> bool:
+    """Compare the numbers before the percent sign."""
+    wanted, has_sign = _unpercented(gold)
+    given, answered_sign = _unpercented(answer)
+    if answered_sign != has_sign and not (context.bare and has_sign) and has_sign:
+        raise Unreadable("a percentage needs its sign")
+    return same_number(wanted, given, context)
+
+
+def _unpercented(text: str) -> tuple[str, bool]:
+    match = _PERCENT.search(text)
+    if match is None:
+        return text, False
+    head = text[: match.start()]
+    return head + "}" * (match.group().count("}") - match.group().count("{")) if head.count("{") > head.count("}") else head, True
+
+
+def same_quantity(gold: str, answer: str, context: Context) -> bool:
+    """Compare two quantities after exact conversion; the units must measure the same."""
+    wanted = _quantity(gold, context, opaque=True)
+    is_word = wanted.unit is not None and wanted.unit.dimension[0][0].startswith("word ")
+    given = _quantity(answer, context, opaque=True if is_word or not context.bare else True)
+    if symbols(given.value):
+        return False
+    if operations(given.value) & _PENDING:
+        raise Unreadable("the value is left to be worked out")
+    if given.unit is None or wanted.unit is None:
+        if given.unit is not None or (wanted.unit is not None and not context.bare):
+            raise Unreadable("a quantity needs its unit")
+        return context.equal(wanted.value, given.value)
+    if given.unit.dimension != wanted.unit.dimension:
+        return False
+    return context.equal(*(Node("mul", (q.value, q.unit.factor)) for q in (wanted, given) if q.unit))
+
+
+def _quantity(text: str, context: Context, *, opaque: bool) -> Quantity:
+    name, equals, value = text.partition("=")
+    if equals and "=" not in value and "<" not in name and len(name) < 60 and unnamed(_tree(f"{name}=1")).op == "num":
+        text = value
+    return read_quantity(text, opaque=opaque, strict=context.bare)
+
+
+# --- expressions and equations
+
+
+def same_expression(gold: str, answer: str, context: Context) -> bool:
+    """Compare two expressions wherever both are defined."""
+    wanted, given = _value(gold), _value(answer)
+    pending = operations(wanted) & _PENDING
+    if (operations(given) & _PENDING) - pending:
+        raise Unreadable("the value is left to be worked out")
+    if pending:
+        return fold(wanted) == fold(given)
+    if symbols(wanted) != symbols(given):
+        given = _with_constant(wanted, given)
+        if symbols(given) - symbols(wanted) and not symbols(wanted) & symbols(given) and symbols(wanted):
+            return False
+    return context.equal(wanted, given)
+
+
+def _with_constant(wanted: Node, given: Node) -> Node:
+    """Read + c or + k as the constant of integration C, where the gold has one."""
+    extra = symbols(given) - symbols(wanted)
+    if symbols(wanted) - symbols(given) != {"C"} or extra not in ({"c"}, {"K"}, {"k"}):
+        return given
+    from pipeline.verifiers.equations import substitute  # noqa: PLC0415
+
+    return substitute(given, {next(iter(extra)): Node("sym", value="C")})
+
+
+def same_equation_text(gold: str, answer: str, context: Context) -> bool:
+    """Compare two equations; the question's own equation handed back is no answer."""
+    wanted, given = _tree(gold), _tree(answer)
+    if not is_equation(wanted):
+        raise Limit("the gold is not an equation")
+    if not is_equation(given) or not all(map(is_arithmetic, given.args)):
+        raise Unreadable("not an equation")
+    if _is_restated(gold, answer, context.question):
+        raise Unreadable("the question's own equation")
+    return same_equation(wanted, given, context.symbolic)
+
+
+def _is_restated(gold: str, answer: str, question: str) -> bool:
+    shown = [re.sub(r"\s|\\[,;:! ]", "", visible(t)) if t else "" for t in (gold, answer, question)]
+    return shown[1] != shown[0] and shown[1] in shown[2]
+
+
+# --- what holds several values
+
+
+def _readings(text: str) -> list[Node]:
+    """Parse a list both ways: with commas as thousands separators, and with every comma separating."""
+    trees: list[Node] = []
+    for join in (False, True):
+        try:
+            tree = _tree(text, join)
+        except Unreadable:
+            continue
+        trees += [tree] if tree not in trees else []
+    if not trees:
+        _tree(text)
+    return trees
+
+
+def _any_reading(gold: str, answer: str, same: Callable[[Node, Node], bool]) -> bool:
+    failure: Unreadable | None = None
+    for wanted in _readings(gold):
+        for given in _readings(answer):
+            try:
+                if same(wanted, given):
+                    return True
+            except Unreadable as error:
+                failure = failure or error
+                continue
+            failure = failure
+    if failure is not None:
+        raise failure
+    return False
+
+
+def same_set(gold: str, answer: str, context: Context) -> bool:
+    """Compare two sets without order."""
+
+    def same(wanted: Node, given: Node) -> bool:
+        return same_members(members(wanted), members(given), context.equal)
+
+    return _any_reading(gold, answer, same)
+
+
+def same_tuple(gold: str, answer: str, context: Context) -> bool:
+    """Compare two tuples in order."""
+
+    def same(wanted: Node, given: Node) -> bool:
+        a, b = (read_tuple(node, context.question) for node in (wanted, given))
+        return len(a) == len(b) and all(same_any(x, y, context.equal) for x, y in zip(a, b, strict=True))
+
+    return _any_reading(gold, answer, same)
+
+
+def same_interval(gold: str, answer: str, context: Context) -> bool:
+    """Compare two regions of the real line."""
+
+    def same(wanted: Node, given: Node) -> bool:
+        return same_region(read_region(unnamed(wanted)), read_region(unnamed(given)), context.equal)
+
+    return _any_reading(gold, answer, same)
+
+
+def same_matrix_text(gold: str, answer: str, context: Context) -> bool:
+    """Compare two matrices entry by entry."""
+    return same_matrix(read_matrix(_tree(gold)), read_matrix(_tree(answer)), context.equal)
+
+
+# --- words
+
+
+def same_string(gold: str, answer: str, _context: Context) -> bool:
+    """Compare two texts, case, blanks and a final period aside; one name and one equality sign may stand before."""
+    wanted = string_key(gold)
+    if not wanted:
+        raise Limit("the gold is empty")
+    head, equals, value = answer.partition("=")
+    named = bool(equals) and re.fullmatch(r"\s*(?:\\text\s*\{)?\s*[A-Za-z]\w{0,15}\s*\}?\s*", head) is not None
+    return string_key(answer) == wanted or (named and string_key(value) == wanted)
+
+
+def same_boolean(gold: str, answer: str, context: Context) -> bool:
+    """Compare two truth values as the words they are."""
+    if string_key(answer) not in ("yes", "no", "true", "false"):
+        raise Unreadable("not a truth value")
+    return same_string(gold, answer, context)
+
+
+def same_choice(gold: str, answer: str, context: Context) -> bool:
+    """Compare two letters of a multiple choice."""
+    return choice.same_choice(gold, answer, context.question)
+
+
+# --- digits in a stated base
+
+_BASE_WORDS: Final = dict(zip("two three four five six seven eight nine ten sixteen".split(), (2, 3, 4, 5, 6, 7, 8, 9, 10, 16), strict=True))
+_BASED: Final = re.compile(r"\(?([0-9A-Fa-f]+)\)?_(?:\(?([0-9]{1,2})\)?|([a-z]+))")
+
+
+def _based(text: str) -> tuple[str, int] | None:
+    match = _BASED.fullmatch(re.sub(r"\s|\\,", "", visible(text)))
+    if match is None:
+        return None
+    base = int(match.group(2)) if match.group(2) else _BASE_WORDS.get(match.group(3), 0)
+    return match.group(1).lower().lstrip("0") or "0", base
+
+
+def same_based(gold: str, answer: str, _context: Context) -> bool:
+    """Compare digits in a stated base: the base must be stated and the same."""
+    name, equals, value = answer.partition("=")
+    given = _based(value if equals and re.fullmatch(r"\s*[A-Za-z]\s*", name) else answer)
+    if given is None:
+        raise Unreadable("digits without their base")
+    return given == _based(gold)
+
+
+# --- the type of the gold
+
+_BY_TYPE: Final[dict[str, Comparison]] = {
+    "integer": same_number,
+    "rational": same_number,
+    "decimal": same_number,
+    "percent": same_percent,
+    "quantity": same_quantity,
+    "expression": same_expression,
+    "equation": same_equation_text,
+    "tuple": same_tuple,
+    "set": same_set,
+    "interval": same_interval,
+    "matrix": same_matrix_text,
+    "string": same_string,
+    "boolean": same_boolean,
+    "choice": same_choice,
+    "base": same_based,
+}
+
+
+@lru_cache(maxsize=8192)
+def inferred_types(gold: str) -> tuple[str, ...]:
+    """Return the types a gold without a declared type may be read as: usually one, several where it is ambiguous."""
+    if _based(gold) is not None:
+        return ("base",)
+    if _PERCENT.search(gold) and len(gold) < 200:
+        return ("percent",)
+    if re.fullmatch(r"\(?[A-Z]\)?", visible(gold)):
+        return ("choice", "expression")
+    try:
+        quantity = read_quantity(gold, strict=True)
+        if quantity.unit is not None and not symbols(quantity.value):
+            return ("quantity",)
+    except (Unreadable, Limit, Undefined):
+        pass
+    try:
+        return _types_of(_tree(gold))
+    except (Unreadable, Undefined):
+        return ("string",)
+
+
+def _types_of(node: Node) -> tuple[str, ...]:
+    name, value = split_name(node)
+    if name is not None and not (node.op == "rel" and symbols(value) and name.op == "sym"):
+        node = value
+    if node.op == "rel":
+        return ("equation",) if node.value == "=" else ("interval", "string")
+    if node.op == "seq":
+        two = len(node.args) == 2
+        return ("tuple", "interval") if node.value == "()" and two else ("tuple",) if node.value == "()" else ("interval", "members")
+    if node.op in ("list", "set", "empty", "pm") or (node.op == "union" and all(a.op == "set" for a in node.args)):
+        return ("set", "interval") if node.op == "list" and any(a.op == "rel" for a in node.args) else ("set",)
+    if node.op in ("union", "inter", "minus", "reals", "builder"):
+        return ("interval",)
+    if node.op == "matrix":
+        return ("matrix",)
+    if not is_arithmetic(node):
+        return ("string",)
+    return ("expression",) if symbols(node) or operations(node) - {"num", "neg", "div"} else ("rational",)
+
+
+def _same_seq(gold: str, answer: str, context: Context) -> bool:
+    def same(wanted: Node, given: Node) -> bool:
+        return same_any(unnamed(wanted), unnamed(given), context.equal)
+
+    return _any_reading(gold, answer, same)
+
+
+_BY_TYPE["members"] = _same_seq
+
+
+def compare(gold: str, answer: str, answer_type: str | None, context: Context) -> bool:
+    """Tell whether the answer equals the gold under its type; without a type, under any reading of the gold."""
+    answer = without_lead_in(answer)
+    tokenise(answer)
+    if answer.strip() == gold.strip():
+        return True
+    types = (answer_type,) if answer_type else inferred_types(gold)
+    failure: Exception | None = None
+    for name in types:
+        try:
+            if _BY_TYPE[name](gold, answer, context):
+                return True
+        except (Unreadable, Undefined) as error:
+            failure = error
+    if failure is not None and len(types) == 1:
+        raise failure
+    return False
+
+
+def readable_gold(gold: str, answer_type: str | None, context: Context) -> bool:
+    """Tell whether the gold itself can be read under its type."""
+    try:
+        return compare(gold, f" {gold}\\,", answer_type, context)
+    except (Unreadable, Undefined, Limit):
+        return False
+
+
+__all__ = ["Context", "compare", "inferred_types", "parse_number", "readable_gold", "render"]

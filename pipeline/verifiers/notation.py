@@ -1,0 +1,212 @@
+"""The tokeniser of mathematical answers: LaTeX, plain text and Unicode become one list of tokens, in linear time.
+
+Formatting (sizes, fonts, spacing, colour) is dropped here. What it does not know it hands on as it stands, and no
+parser accepts it. Raises Unreadable for hidden text and Limit for input over the caps.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+MAX_CHARACTERS: Final = 200_000
+MAX_TOKENS: Final = 60_000
+
+
+class Unreadable(Exception):
+    """The text is not an answer in any notation the verifier reads."""
+
+
+class Limit(Exception):
+    """The answer is larger than the verifier's own limits: it cannot be judged."""
+
+
+class Undefined(Exception):
+    """The answer has no value: a division by zero, 0^0, the logarithm of 0."""
+
+
+class Token(NamedTuple):
+    """kind is number, repeating, word (plain letters), text (upright words), command or mark; spaced: blank before."""
+
+    kind: str
+    text: str
+    spaced: bool
+
+
+_FONTS = (
+    "text|textbf|textit|textrm|textsf|texttt|textnormal|textup|textmd|textsl|emph|mbox|hbox|mathrm|mathbf|mathit|mathsf"
+    "|mathtt|mathnormal|boldsymbol|bm|pmb|operatorname|ensuremath|boxed|fbox|underline|mathop|mathord|unit|bold"
+)
+_SIZES = (
+    "left|right|middle|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|bigm|Bigm|displaystyle|textstyle"
+    "|scriptstyle|scriptscriptstyle|limits|nolimits|bf|rm|it|sf|tt|bfseries|itshape|normalfont|tiny|scriptsize|small"
+    "|normalsize|large|Large|LARGE|huge|Huge|mathstrut|strut|allowbreak|nobreak|relax|centering|noindent"
+)
+_BLANK = r"quad|qquad|enspace|enskip|thinspace|medspace|thickspace|negthinspace|nobreakspace|space|hfill|newline|par"
+_LEXICON: Final = re.compile(
+    rf"""
+     (?P<space>[\s~]+|\\[,;:!>\ \n]|\\(?:{_BLANK})(?![A-Za-z])|\\[hv]space\*?\{{[^{{}}]*\}}
+        |\\(?:left|right|[bB]igg?[lrm]?)\s*\.)
+    |(?P<words>\\(?:text\w*|mathrm|mathbf|mathit|mathsf|mbox|hbox|operatorname|emph)\s*\{{[^{{}}\\$^_0-9+=<>()\[\],;|*]*[A-Za-z][^{{}}\\$^_0-9+=<>()\[\],;|*]*\}})
+    |(?P<drop>\\(?:{_FONTS}|{_SIZES})\*?(?![A-Za-z])|\\color\s*\{{[^{{}}]*\}}|\\(?:textcolor|colorbox)\s*\{{[^{{}}]*\}}
+        |\\(?:color|textcolor)\[\w*\]\{{[^{{}}]*\}}|\\[()\[\]]|[$`\ufffc])
+    |(?P<repeating>\d*\.\d*(?:\\(?:overline|bar|dot)\s*(?:\{{\d+\}}|\d)|\(\d+\)))
+    |(?P<grouped>\d{{1,3}}(?:(?:\{{,\}}|\\,|,\\!|\\!,\\!|\\[ ]|,)\d{{3}})+(?!\d|\{{,\}}\d)(?:\.\d+)?)
+    |(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{{1,7}}(?![A-Za-z0-9.]))?)
+    |(?P<command>\\(?:[A-Za-z]+|.))
+    |(?P<word>[A-Za-z]+)
+    |(?P<mark>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_HIDDEN: Final = re.compile(
+    r"\\(?:[hv]?phantom|label|tag|ref|eqref|href|url|input|include|write|read|catcode|csname|def|gdef|edef|let|newcommand"
+    r"|renewcommand|providecommand|iffalse|special|immediate|transparent|hidden|smash|rlap|llap|kern|raisebox|rotatebox"
+    r"|reflectbox|scalebox|resizebox|cancel|sout|st|xcancel|bcancel|not)(?![A-Za-z])"
+    r"|\\(?:text)?color(?:\[\w*\])?\s*\{\s*(?:white|transparent|\#f|1\s*,\s*1\s*,\s*1|FFFFFF)|<!--|~~|[\u202a-\u202e\u2066-\u2069]"
+)
+_COMMENT: Final = re.compile(r"(?<!\\)%(?!\s*(?:$|[,;)\]}$&*`\\.]))")
+_COMMAND_SPELLINGS: Final = {
+    "*": "cdot times ast star bullet cdotp",
+    "/": "div slash",
+    "<=": "le leq leqslant leqq",
+    ">=": "ge geq geqslant geqq",
+    "<": "lt",
+    ">": "gt",
+    "!=": "ne neq",
+    "~=": "approx sim simeq approxeq cong doteq thickapprox",
+    "==": "equiv",
+    "∈": "in",
+    "∪": "cup bigcup",
+    "∩": "cap bigcap",
+    "∖": "setminus smallsetminus backslash",
+    "±": "pm",
+    "∓": "mp",
+    "∞": "infty infin",
+    "|": "vert lvert rvert mid",
+    "[": "lbrack",
+    "]": "rbrack",
+    "or": "lor vee",
+    "and": "land wedge",
+    "∅": "emptyset varnothing",
+    "°": "degree",
+    "frac": "dfrac tfrac cfrac",
+    "binom": "dbinom tbinom",
+    "{": "lbrace",
+    "}": "rbrace",
+    ":": "colon",
+    ",": "comma",
+    "…": "ldots dots cdots dotsc dotsb",
+    "$": "textdollar",
+    "£": "pounds",
+    "€": "euro",
+}
+_COMMANDS: Final = {rf"\{name}": mark for mark, names in _COMMAND_SPELLINGS.items() for name in names.split()}
+_MARK_SPELLINGS: Final = {
+    "*": "·×⋅∗∙✕⨯",
+    "/": "÷∕⁄",
+    "<=": "≤⩽≦",
+    ">=": "≥⩾≧",
+    "!=": "≠",
+    "~=": "≈∼≃≅~",
+    "==": "≡",
+    "∈": "∊",
+    "∪": "⋃",
+    "∩": "⋂",
+    "∖": "⧵",
+    "|": "∣",
+    "or": "∨",
+    "and": "∧",
+    "∅": "⌀ø",
+    "°": "º˚∘",
+}
+_MARKS: Final = {sign: mark for mark, signs in _MARK_SPELLINGS.items() for sign in signs}
+_GREEK: Final = dict(
+    zip(
+        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩϕϵℝℤℕℚℂ√∛∜",
+        ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega", "phi", "epsilon", "R", "Z", "N", "Q", "C", "sqrt", "cbrt", "qdrt"],
+        strict=True,
+    )
+)
+_ESCAPED: Final = {r"\{": "set{", r"\}": "set}", r"\%": "%", r"\$": "$", r"\|": "‖", r"\\": "\\\\", r"\&": "&", r"\_": "_", r"\#": "#"}
+_PAIRS: Final = {("<", "="): "<=", (">", "="): ">=", ("=", "<"): "<=", ("!", "="): "!=", ("=", "="): "==", ("*", "*"): "^"}
+
+
+def check_visible(text: str) -> None:
+    """Raise Unreadable if the answer holds what a reader would not see as it is read here, Limit if it is too long."""
+    if len(text) > MAX_CHARACTERS:
+        raise Limit(f"the answer has more than {MAX_CHARACTERS} characters")
+    if _HIDDEN.search(text) or ("%" in text and _COMMENT.search(text)):
+        raise Unreadable("the answer holds text that a reader would not see")
+
+
+def tokenise(text: str, *, join_thousands: bool = True) -> list[Token]:
+    """Cut an answer into tokens. Without `join_thousands`, a bare comma always separates (1,200 is two numbers)."""
+    check_visible(text)
+    tokens: list[Token] = []
+    spaced = False
+    position = 0
+    while position < len(text):
+        match = _LEXICON.match(text, position)
+        kind = match.lastgroup if match else None
+        if match is None or kind is None:
+            raise Unreadable("the answer cannot be cut into tokens")
+        position = match.end()
+        if kind == "space":
+            spaced = True
+            continue
+        if kind == "drop":
+            continue
+        if kind == "grouped" and not join_thousands:
+            head = re.match(r"\d+(?:\{,\}\d{3})*", match.group())
+            position = match.start() + (head.end() if head else 1)
+            tokens.append(Token("number", re.sub(r"\D", "", text[match.start() : position]), spaced))
+        else:
+            tokens.append(_token(kind, match.group(), spaced))
+        spaced = False
+        if len(tokens) > MAX_TOKENS:
+            raise Limit(f"the answer has more than {MAX_TOKENS} tokens")
+    return _joined(tokens)
+
+
+def _token(kind: str, text: str, spaced: bool) -> Token:
+    if kind == "grouped":
+        return Token("number", re.sub(r"[^\d.]", "", text), spaced)
+    if kind == "words":
+        return Token("text", re.sub(r"\s+", " ", text[text.index("{") + 1 : -1]).strip(), spaced)
+    if kind == "command":
+        if text in _ESCAPED:
+            return Token("mark", _ESCAPED[text], spaced)
+        plain = _COMMANDS.get(text)
+        if plain is None or plain in ("frac", "binom"):
+            return Token("command", plain or text[1:], spaced)
+        return Token("mark", plain, spaced)
+    if kind == "mark":
+        name = _GREEK.get(text)
+        return Token("command", name, spaced) if name else Token("mark", _MARKS.get(text, text), spaced)
+    return Token(kind, text, spaced)
+
+
+def _joined(tokens: list[Token]) -> list[Token]:
+    """Join two-character signs (<=, !=, **), and read \\mathbb{R} as one command."""
+    out: list[Token] = []
+    for token in tokens:
+        if out and token.kind == "mark" and out[-1].kind == "mark" and not token.spaced:
+            pair = _PAIRS.get((out[-1].text, token.text))
+            if pair:
+                out[-1] = Token("mark", pair, out[-1].spaced)
+                continue
+        out.append(token)
+    return out
+
+
+def visible(text: str) -> str:
+    """Return the words an answer shows: no commands for fonts, no math delimiters, single blanks."""
+    check_visible(text)
+    text = re.sub(rf"\\(?:{_FONTS}|{_SIZES})\*?(?![A-Za-z])|\\color\s*\{{[^{{}}]*\}}|[$`{{}}]|\*\*|\\[()\[\]]", "", text)
+    text = re.sub(rf"\\[,;:!>\s]|\\(?:{_BLANK})(?![A-Za-z])|~", " ", text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def string_key(text: str) -> str:
+    """Return what two equal texts share: case, blanks, quotes, periods after letters and a final period dropped."""
+    shown = visible(text).casefold().strip("\"'“”‘’ ")
+    return re.sub(r"\s+", "", re.sub(r"(?<=[a-z])\.(?=\W|$|[a-z]\.)", "", shown)).rstrip(".")

@@ -1,0 +1,113 @@
+"""Rates count only what was decided, intervals are the textbook's, and every decision says why."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import beta
+
+from pipeline.assess import assess_problem, decide, interval, outside_band, solvability
+from pipeline.config import Assess, Band
+from pipeline.records import Completion, Problem, Provenance, Verdict, VerdictValue, make_problem
+
+PROBLEM = make_problem(
+    "q", "42", answer_type="integer", domain="d", family="f", strategy="template", provenance=Provenance("g", "1")
+)
+LETTERS: dict[str, tuple[VerdictValue, str]] = {
+    "c": ("correct", "\\boxed{42}"),
+    "w": ("incorrect", "\\boxed{43}"),
+    "W": ("incorrect", "\\boxed{44}"),
+    "n": ("unparsable", "no idea"),
+    "?": ("undecided", "cut o"),
+}
+
+
+def panel(letters: str, model: str = "m") -> list[tuple[Completion, Verdict]]:
+    """Build judged completions: c correct, w and W wrong in two ways, n unparsable, ? undecided."""
+    rows = []
+    for i, letter in enumerate(letters):
+        verdict, text = LETTERS[letter]
+        name = f"{model}{i}"
+        finish = "length" if verdict == "undecided" else "stop"
+        completion = Completion(name, PROBLEM.id, model, "r", "p", "{}", i, None, text, finish, 1, 1, "e", "1")  # type: ignore[arg-type]
+        rows.append((completion, Verdict(name, PROBLEM.id, verdict, None, "", "math", "1")))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("letters", "attempts", "successes", "undecided", "decision"),
+    [
+        ("cccc", 4, 4, 0, "too easy"),
+        ("cwWn", 4, 1, 0, "keep"),
+        ("wwnn", 4, 0, 0, "too hard"),
+        ("c???", 1, 1, 3, "too easy"),
+        ("????", 0, 0, 4, "undecided"),
+    ],
+)
+def test_undecided_enters_no_rate(letters: str, attempts: int, successes: int, undecided: int, decision: str) -> None:
+    (assessment,) = assess_problem(PROBLEM, panel(letters), Assess())
+    assert (assessment.attempts, assessment.successes, assessment.undecided) == (attempts, successes, undecided)
+    assert assessment.pass_rate == (successes / attempts if attempts else None)
+    assert assessment.decision == decision
+
+
+def test_each_model_of_the_panel_is_assessed_for_itself_and_agreement_is_of_all() -> None:
+    first, second = assess_problem(PROBLEM, [*panel("cww"), *panel("www?", "other")], Assess())
+    assert (first.model, first.successes, second.model, second.successes) == ("m", 1, "other", 0)
+    assert first.agreement == second.agreement == pytest.approx(5 / 6)
+    assert first.agreed_answer == second.agreed_answer == "43"
+
+
+def test_a_problem_nobody_solves_is_rejected_with_the_votes() -> None:
+    rows = panel("wwWn")
+    rejection = solvability(PROBLEM, rows, assess_problem(PROBLEM, rows, Assess()))
+    assert rejection is not None
+    assert (rejection.filter, rejection.reason) == ("unsolved", "no model reached 42 in 4 attempts; 2 agree on 43")
+    assert '"43":2' in rejection.evidence
+
+
+def test_one_solving_model_is_enough_and_no_verdict_is_no_evidence() -> None:
+    rows = [*panel("wwww"), *panel("c", "other")]
+    assert solvability(PROBLEM, rows, assess_problem(PROBLEM, rows, Assess())) is None
+    rows = panel("??")
+    rejection = solvability(PROBLEM, rows, assess_problem(PROBLEM, rows, Assess()))
+    assert rejection is not None
+    assert rejection.filter == "undecided"
+
+
+def test_outside_the_band_says_the_model_the_interval_and_the_band() -> None:
+    (easy,) = assess_problem(PROBLEM, panel("cccc"), Assess())
+    rejection = outside_band(easy, Band())
+    assert rejection is not None
+    assert rejection.reason == "too easy: 4 of 4 correct for m, interval [0.55, 1.00]; band 0.01 to 0.95"
+    assert rejection.score == 1.0
+
+
+@pytest.mark.parametrize(("rate", "decision"), [((1, 4), "keep"), ((3, 4), "too easy"), ((0, 4), "too hard")])
+def test_the_band_is_inclusive(rate: tuple[int, int], decision: str) -> None:
+    assert decide(*rate, Band(min_pass_rate=0.25, max_pass_rate=0.5)) == decision
+    assert decide(1, 2, Band(min_pass_rate=0.25, max_pass_rate=0.5)) == "keep"
+
+
+# Brown, Cai and DasGupta (2001), table 5, n = 12 at 95 %; Clopper–Pearson from the F distribution's tables.
+@pytest.mark.parametrize(
+    ("method", "successes", "attempts", "low", "high"),
+    [
+        ("jeffreys", 1, 12, 0.009, 0.328),
+        ("jeffreys", 6, 12, 0.238, 0.762),
+        ("clopper-pearson", 6, 12, 0.211, 0.789),
+        ("clopper-pearson", 0, 10, 0.0, 0.308),
+    ],
+)
+def test_intervals_of_the_literature(method: str, successes: int, attempts: int, low: float, high: float) -> None:
+    assert interval(successes, attempts, method, 0.95) == pytest.approx((low, high), abs=6e-4)
+
+
+@given(st.integers(0, 40), st.integers(1, 40), st.sampled_from(["jeffreys", "clopper-pearson"]))
+def test_intervals_hold_the_rate_and_mirror(successes: int, attempts: int, method: str) -> None:
+    successes = min(successes, attempts)
+    low, high = interval(successes, attempts, method, 0.9)
+    assert 0 <= low <= successes / attempts <= high <= 1
+    mirrored = interval(attempts - successes, attempts, method, 0.9)
+    assert (1 - mirrored[1], 1 - mirrored[0]) == pytest.approx((low, high))
+    if method == "clopper-pearson" and 0 < successes < attempts:
+        assert beta.cdf(low, successes, attempts - successes + 1) == pytest.approx(0.05)

@@ -1,0 +1,111 @@
+"""The server engine against real HTTP and real faults: what may pass is tried again, the rest is one clear line."""
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from pipeline.config import OpenAIEngine, Sampling, Teacher
+from pipeline.records import Completion, Provenance, make_problem
+from pipeline.solve import complete_requests
+from pipeline.teacher import TeacherError, TeacherUnavailable, make_request, open_teacher, split_reasoning
+from tests.fake_server import MODEL_NAME, serve
+
+PROBLEMS = [
+    make_problem(
+        f"What is {i} + 1?", str(i + 1), domain="d", family="f", strategy="template", provenance=Provenance("g", "1")
+    )
+    for i in range(20)
+]
+
+
+def settings(urls: Iterable[str], *, model: str = MODEL_NAME, attempts: int = 5, timeout: float = 2.0) -> Teacher:
+    engine = OpenAIEngine(
+        kind="openai", endpoints=tuple(urls), concurrency=4, attempts=attempts, timeout_seconds=timeout
+    )
+    return Teacher(model=model, engine=engine, sampling=Sampling(min_p=0.05, seed="per_request"), completions=1)
+
+
+def solve(teacher_settings: Teacher) -> list[Completion]:
+    async def work() -> list[Completion]:
+        async with open_teacher(teacher_settings) as teacher:
+            requests = [make_request(teacher, teacher_settings, problem, 0) for problem in PROBLEMS]
+            return await complete_requests(teacher, requests, "test")
+
+    return asyncio.run(work())
+
+
+def echo(body: dict[str, Any]) -> str:
+    return f"answer to: {body['messages'][-1]['content'].splitlines()[0]}"
+
+
+def test_every_request_gets_its_own_answer_within_the_bound() -> None:
+    with serve(echo, seconds_per_answer=0.02) as server:
+        completions = solve(settings([server.url]))
+    assert [c.text for c in completions] == [f"answer to: {p.question}" for p in PROBLEMS]
+    assert server.most_at_once <= 4
+    body = server.requests[0]
+    assert (body["model"], body["min_p"], body["max_tokens"]) == (MODEL_NAME, 0.05, 512)
+    assert len({b["seed"] for b in server.requests}) == len(PROBLEMS)
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "503", "hang", "close", "not json", "no choices"])
+def test_a_passing_fault_is_tried_again_and_no_answer_is_lost(fault: str) -> None:
+    with serve(echo, faults=[fault, fault]) as server:
+        completions = solve(settings([server.url], timeout=0.5))
+    assert [c.text for c in completions] == [f"answer to: {p.question}" for p in PROBLEMS]
+    assert len(server.requests) == len(PROBLEMS) + 2
+
+
+def test_a_lasting_fault_names_the_endpoint_after_the_last_try() -> None:
+    with serve(echo, faults=["500"] * 1000) as server, pytest.raises(TeacherUnavailable) as caught:
+        solve(settings([server.url], attempts=2))
+    assert server.url in str(caught.value)
+    assert "Error code: 500" in str(caught.value)
+    assert "after 2 tries" in str(caught.value)
+
+
+def test_a_refusal_is_not_tried_again() -> None:
+    with serve(echo, faults=["400"]) as server, pytest.raises(TeacherError, match="Error code: 400"):
+        solve(settings([server.url]))
+
+
+def test_nobody_listens_there() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        with pytest.raises(TeacherError) as caught:
+            solve(settings([url]))
+    assert f"{url}: no answer" in str(caught.value)
+    assert "is the server running there?" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_model_is_served() -> None:
+    with serve(echo) as server, pytest.raises(TeacherError, match="does not serve other/model; it serves fake/model"):
+        solve(settings([server.url], model="other/model"))
+
+
+def test_two_endpoints_share_the_work_and_one_may_die() -> None:
+    with serve(echo, seconds_per_answer=0.02) as good, serve(echo, faults=["500"] * 1000) as bad:
+        completions = solve(settings([good.url, bad.url]))
+    assert [c.text for c in completions] == [f"answer to: {p.question}" for p in PROBLEMS]
+    assert len(good.requests) == len(PROBLEMS)
+    assert 0 < len(bad.requests) < len(PROBLEMS)
+
+
+SPLITS = [
+    ("plain \\boxed{1}", (None, "plain \\boxed{1}")),
+    ("<think>\nwhy\n</think>\n\n\\boxed{1}", ("why", "\\boxed{1}")),
+    ("why, with a pre-filled tag</think> \\boxed{1}", ("why, with a pre-filled tag", "\\boxed{1}")),
+    ("<think> never \\boxed{1} closed", ("never \\boxed{1} closed", "")),
+    ("<think>a</think> \\boxed{1} <think>b</think> \\boxed{2}", ("a</think> \\boxed{1} <think>b", "\\boxed{2}")),
+    ("first <think>inside</think> \\boxed{1}", (None, "first <think>inside</think> \\boxed{1}")),
+]
+
+
+@pytest.mark.parametrize(("text", "parts"), SPLITS)
+def test_a_thinking_block_is_split_off(text: str, parts: tuple[str | None, str]) -> None:
+    assert split_reasoning(text) == parts
