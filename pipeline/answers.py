@@ -178,6 +178,10 @@ def _line_answer(line: str) -> str | None:
         return None
     content = match.group("labelled")
     content = match.group("hashed") if content is None else content
+    content = content.strip()
+    for mark in ("**", "__", "*", "`"):  # emphasis that began before the label, or ends after the answer
+        if content.count(mark) % 2:
+            content = content.removeprefix(mark) if content.startswith(mark) else content.removesuffix(mark)
     return content.strip() or None
 
 

@@ -68,9 +68,9 @@ def _counted(rng: Random, highest: int) -> System:
 
 def _bought(rng: Random) -> System:
     scene = rng.randrange(len(PRICES))
-    _, (low, high), _, (from_, to) = PRICES[scene]
+    _, cheap, _, dear = PRICES[scene]
     rows = tuple((rng.randint(1, 7), rng.randint(1, 7)) for _ in range(2))
-    return System("price", scene, rows, _totals(rows, (rng.randint(low, high), rng.randint(from_, to))))
+    return System("price", scene, rows, _totals(rows, (rng.randint(*cheap), rng.randint(*dear))))
 
 
 def sample(rng: Random, level: int) -> System:

@@ -28,7 +28,7 @@ def _common(rng: Random, how_many: int, low: int, high: int) -> Remainder:
 
 
 def _power(rng: Random, bases: tuple[int, int], exponents: tuple[int, int], moduli: tuple[int, int]) -> Remainder:
-    added = 0 if exponents[1] < 100 else rng.randint(1, 50)
+    added = 0 if exponents[1] < 100 else rng.randint(2, 50)
     return Remainder("power", (rng.randint(*bases), rng.randint(*exponents), added), (rng.randint(*moduli),))
 
 

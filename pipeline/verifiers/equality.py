@@ -64,13 +64,17 @@ def equal_values(left: Node, right: Node, symbolic: SymbolicCheck) -> bool:
     a, b = fold(left), fold(right)
     if a == b:
         return True
-    if a.op == "num" and b.op == "num":
+    if (a.op == "num" and b.op == "num") or _mentions_infinity(a) or _mentions_infinity(b):
         return False
     rng = rng_of(a, b)
     proved = proved_equal(a, b, rng)
     if proved is None:
         proved = numerically_equal(a, b, rng)
     return symbolic("value", a, b) if proved is None else proved
+
+
+def _mentions_infinity(node: Node) -> bool:
+    return (node.op == "const" and node.value == "inf") or any(map(_mentions_infinity, node.args))
 
 
 def rng_of(*nodes: Node) -> Random:

@@ -1,0 +1,214 @@
+"""A pool of worker processes that can be killed: every request ends by its deadline, whatever it computes.
+
+The clock of a request starts when a worker starts on it, so a busy queue never turns into a verdict. A worker over
+its deadline is killed and replaced; one that dies on its own is replaced and its request sent again. Safe under
+threads and event loops (it blocks the calling thread only) and after a fork (the child makes a pool of its own).
+"""
+
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+START_TIMEOUT: Final = 120.0
+ATTEMPTS: Final = 5
+_ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+class WorkerFailed(Exception):
+    """No answer: over the deadline, out of memory, or the machinery failed. Says nothing about the request."""
+
+
+class _Died(Exception):
+    """The worker (or the process that forks workers) is gone; the request can be sent again."""
+
+
+class _Worker:
+    """One worker: its socket, its process id, and a handle that stays its own even when the id is used again."""
+
+    def __init__(self, channel: socket.socket, pid: int) -> None:
+        self.channel, self.pid = channel, pid
+        self.handle: int | None = None
+        try:
+            self.handle = os.pidfd_open(pid)
+        except OSError as error:
+            channel.close()
+            raise _Died from error
+
+    def ask(self, request: bytes, deadline: float) -> dict[str, Any]:
+        """Send one request and wait for its answer until the deadline. Raises _Died and TimeoutError."""
+        end = time.monotonic() + deadline
+        buffer = bytearray()
+        try:
+            self.channel.settimeout(deadline)
+            self.channel.sendall(request)
+            while not buffer.endswith(b"\n"):
+                self.channel.settimeout(max(end - time.monotonic(), 0.001))
+                part = self.channel.recv(65536)
+                if not part:
+                    raise _Died
+                buffer += part
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise _Died from error
+        answer: dict[str, Any] = json.loads(buffer)
+        return answer
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        self.channel.close()
+        if self.handle is not None:
+            try:
+                signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            os.close(self.handle)
+            self.handle = None
+
+
+class WorkerPool:
+    """At most `workers` processes, each with `memory` bytes of address space and `deadline` seconds a request."""
+
+    def __init__(self, workers: int = 2, deadline: float = 5.0, memory: int = 1 << 30) -> None:
+        self.workers, self.deadline, self.memory = workers, deadline, memory
+        self._slots: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
+        for _ in range(workers):
+            self._slots.put(None)
+        self._lock = threading.Lock()
+        self._parent: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def ask(self, request: object) -> dict[str, Any]:
+        """Return the worker's answer. Raises WorkerFailed."""
+        line = json.dumps(request).encode() + b"\n"
+        worker = self._slots.get()
+        try:
+            for _ in range(ATTEMPTS):
+                try:
+                    worker = worker or self._start()
+                    answer = worker.ask(line, self.deadline)
+                except _Died:
+                    worker = self._retired(worker)
+                    continue
+                except TimeoutError as error:
+                    worker = self._retired(worker)
+                    raise WorkerFailed(f"not decided within {self.deadline:g} seconds") from error
+                if answer.get("retire"):
+                    worker = self._retired(worker)
+                if "error" in answer:
+                    raise WorkerFailed(str(answer["error"]))
+                return answer
+            raise WorkerFailed(f"the worker died {ATTEMPTS} times")
+        finally:
+            self._slots.put(worker)
+
+    def pids(self) -> list[int]:
+        """Return the process ids of the idle workers (for tests)."""
+        with self._slots.mutex:
+            return [w.pid for w in self._slots.queue if w is not None]
+
+    def close(self) -> None:
+        """End all idle workers and the process that forks them."""
+        for _ in range(self.workers):
+            self._retired(self._slots.get())
+            self._slots.put(None)
+        with self._lock:
+            self._stop_parent()
+
+    @staticmethod
+    def _retired(worker: _Worker | None) -> None:
+        if worker is not None:
+            worker.kill()
+
+    def _start(self) -> _Worker:
+        """Have a worker forked. Raises _Died if the forking process is gone; the next call starts a new one."""
+        ours, theirs = socket.socketpair()
+        with self._lock:
+            try:
+                control = self._control or self._start_parent()
+                socket.send_fds(control, [b"%d" % self.memory], [theirs.fileno()])
+                pid = int(_read_line(control))
+            except (OSError, ValueError) as error:
+                ours.close()
+                self._stop_parent()
+                raise _Died from error
+            finally:
+                theirs.close()
+        return _Worker(ours, pid)
+
+    def _start_parent(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        code = f"from pipeline.verifiers.worker_process import forking_parent; forking_parent({theirs.fileno()})"
+        self._parent = subprocess.Popen(
+            [sys.executable, "-P", "-c", code],
+            env={"PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            stdin=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+        )
+        theirs.close()
+        ours.settimeout(START_TIMEOUT)
+        self._control = ours
+        if _read_line(ours) != b"ready":
+            raise ConnectionError("the forking process did not start")
+        return ours
+
+    def _stop_parent(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._parent is not None:
+            self._parent.kill()
+            self._parent.wait()
+            self._parent = None
+
+
+def _read_line(channel: socket.socket) -> bytes:
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        part = channel.recv(1)
+        if not part:
+            raise ConnectionError("the forking process is gone")
+        line += part
+    return bytes(line[:-1])
+
+
+_shared: WorkerPool | None = None
+_shared_lock = threading.Lock()
+_settings: dict[str, Any] = {}
+
+
+def configure(*, workers: int = 2, deadline: float = 5.0, memory: int = 1 << 30) -> None:
+    """Set the size of the shared pool, its deadline in seconds, and the memory of each worker in bytes."""
+    global _shared  # noqa: PLW0603
+    with _shared_lock:
+        old, _shared = _shared, None
+        _settings.update(workers=workers, deadline=deadline, memory=memory)
+    if old is not None:
+        old.close()
+
+
+def shared_pool() -> WorkerPool:
+    """Return this process's pool, made on first use."""
+    global _shared  # noqa: PLW0603
+    with _shared_lock:
+        if _shared is None:
+            _shared = WorkerPool(**_settings)
+        return _shared
+
+
+def _forget() -> None:
+    """A forked child shares its parent's sockets: it must not use them."""
+    global _shared, _shared_lock  # noqa: PLW0603
+    _shared, _shared_lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
