@@ -1,4 +1,4 @@
-"""Model folders from the Hugging Face Hub, and what a model folder must hold. An unreachable Hub costs seconds at most."""
+"""Model folders from the Hugging Face Hub, and what a model folder must hold. A Hub out of reach costs seconds."""
 
 import json
 import queue

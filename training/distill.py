@@ -6,34 +6,38 @@ A killed training goes on from its last checkpoint on the same command; a finish
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.models import ModelError, ModelFolder, resolve
 from rich.console import Console
 
 from pipeline.config_files import ConfigError, parse_model
-from pipeline.manifest import RunLocked, run_lock
+from pipeline.errors import GradatimError
+from pipeline.manifest import run_lock
+from pipeline.models import ModelError, ModelFolder, resolve
 from pipeline.records import canonical_json, content_id
 from pipeline.seeds import rng_for
 from pipeline.store import write_text
-from training.exports import ExportError, SftData, SftRow, read_sft
-from training.preflight import PreflightError, check_trained, length_budget, render
+from training.exports import SftData, SftRow, read_sft
+from training.held_out import TRAINED_ON, training_record
+from training.preflight import check_trained, length_budget, render
 from training.settings import StudentConfig, help_text
+from training.trainer import build_trainer, keep_freed_memory, last_whole_checkpoint, load_student
 
 CARD: Final = "gradatim.json"
 STARTED: Final = "started.json"
-TRAINED_ON: Final = "trained_on.json"
+CHECKPOINTS: Final = "checkpoints"
 PACKAGES: Final = ("torch", "transformers", "trl", "accelerate", "datasets")
 
 
-class OtherTraining(Exception):
+class OtherTraining(GradatimError):
     """The output folder holds another training."""
 
 
@@ -57,6 +61,7 @@ class Lesson:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     os.environ.setdefault("DO_NOT_TRACK", "1")  # TRL reports every trainer that is built otherwise
+    keep_freed_memory()
     try:
         config = parse_model(StudentConfig, options.config, options.set)
         with run_lock(config.output):
@@ -64,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, OtherTraining) as error:
         print(error, file=sys.stderr)
         return 2
-    except (ExportError, ModelError, PreflightError, RunLocked) as error:
+    except (GradatimError, ModelError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -76,12 +81,16 @@ def distill(config: StudentConfig, next_command: str) -> None:
     lesson = Lesson(config, resolve(config.student, revision=config.revision), data, _limited(config, data.train))
     console = Console()
     if _begin(lesson):
-        console.print(f"Nothing to do: {config.output} holds this student already.\nNext: {next_command}")
+        _say(console, f"Nothing to do: {config.output} holds this student already.\nNext: {next_command}")
         return
     trainer, max_length = _prepare(lesson, console)
     metrics = _train(trainer, lesson, console)
     _save(trainer, lesson, max_length, metrics)
-    console.print(_summary(lesson, metrics, next_command))
+    _say(console, _summary(lesson, metrics, next_command))
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def _options(arguments: Sequence[str] | None) -> Namespace:
@@ -97,8 +106,8 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
 
 
 def _next_command(options: Namespace) -> str:
-    changes = f" --set {' '.join(options.set)}" if options.set else ""
-    return f"python training/evaluate.py --config {options.config}{changes}"
+    changes = ["--set", *options.set] if options.set else []
+    return shlex.join(["python", "training/evaluate.py", "--config", str(options.config), *changes])
 
 
 def _limited(config: StudentConfig, rows: list[SftRow]) -> list[SftRow]:
@@ -120,6 +129,7 @@ def _begin(lesson: Lesson) -> bool:
                 "(--set output=...) or delete this one"
             )
     if (output / CARD).is_file():
+        _tidy(output)
         return True
     write_text(canonical_json({"fingerprint": lesson.fingerprint}), output / STARTED)
     return False
@@ -127,88 +137,38 @@ def _begin(lesson: Lesson) -> bool:
 
 def _prepare(lesson: Lesson, console: Console) -> tuple[Any, int]:
     """Build the trainer and check what it was given. Returns it with the length budget in tokens."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(lesson.student.path)
+    sft, validation = lesson.config.sft, lesson.data.validation
+    model, tokenizer, stops = load_student(lesson.student.path, sft.precision)
     rows = [render(tokenizer, row) for row in lesson.train]
-    validation = [render(tokenizer, row) for row in lesson.data.validation]
-    max_length = length_budget([*rows, *validation], lesson.config.sft.max_length)
-    dtype = "bfloat16" if lesson.config.sft.precision == "bfloat16" else "float32"
-    model = AutoModelForCausalLM.from_pretrained(lesson.student.path, dtype=dtype)
-    ends = model.generation_config.eos_token_id
-    stops = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
-    trainer = _trainer(lesson, model, tokenizer, max_length)
+    validation_rows = [render(tokenizer, row) for row in validation]
+    max_length = length_budget([*rows, *validation_rows], sft.max_length)
+    trainer = build_trainer(
+        model,
+        tokenizer,
+        lesson.train,
+        validation,
+        settings=sft,
+        max_length=max_length,
+        folder=lesson.config.output / CHECKPOINTS,
+        seed=lesson.config.seed,
+    )
     check_trained(tokenizer, stops, rows, trainer.train_dataset)
-    if validation:
-        check_trained(tokenizer, stops, validation, trainer.eval_dataset)
+    check_trained(tokenizer, stops, validation_rows, trainer.eval_dataset or [])
     left_out = "".join(f", {count:,} left out ({why})" for why, count in lesson.data.left_out.items() if count)
     learned = sum(len(row.tokens) - row.prompt_length for row in rows)
-    console.print(
+    _say(
+        console,
         f"{lesson.student.name}: {len(rows):,} traces{left_out}, {learned:,} completion tokens, "
-        f"max_length {max_length}; prompt masked, answer and end of turn learned in every row."
+        f"max_length {max_length}; prompt masked, answer and end of turn learned in every row.",
     )
     return trainer, max_length
 
 
-def _trainer(lesson: Lesson, model: Any, tokenizer: Any, max_length: int) -> Any:
-    import torch
-    from datasets import Dataset, disable_progress_bars
-    from transformers.trainer_callback import ProgressCallback
-    from trl import SFTConfig, SFTTrainer
-
-    from training.callbacks import LossOnTheBar, MarkWholeCheckpoints
-
-    disable_progress_bars()
-    sft = lesson.config.sft
-    arguments = SFTConfig(
-        output_dir=str(lesson.config.output / "checkpoints"),
-        max_length=max_length,
-        completion_only_loss=True,
-        num_train_epochs=sft.epochs,
-        max_steps=sft.max_steps or -1,
-        learning_rate=sft.learning_rate,
-        per_device_train_batch_size=sft.batch_size,
-        per_device_eval_batch_size=sft.batch_size,
-        gradient_accumulation_steps=sft.gradient_accumulation,
-        warmup_steps=sft.warmup,
-        lr_scheduler_type=sft.scheduler,
-        weight_decay=sft.weight_decay,
-        max_grad_norm=sft.max_grad_norm,
-        bf16=sft.precision == "autocast",
-        gradient_checkpointing=sft.gradient_checkpointing,
-        use_cpu=not torch.accelerator.is_available(),
-        dataloader_pin_memory=torch.accelerator.is_available(),
-        save_steps=sft.checkpoint_steps,
-        save_total_limit=2,  # a kill during the second must leave the first
-        logging_steps=5,
-        report_to=sft.report_to,
-        seed=lesson.config.seed,
-    )
-    validation = lesson.data.validation
-    trainer = SFTTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=Dataset.from_list([_plain(row) for row in lesson.train]),
-        eval_dataset=Dataset.from_list([_plain(row) for row in validation]) if validation else None,
-        processing_class=tokenizer,
-        callbacks=[MarkWholeCheckpoints()],
-    )
-    trainer.remove_callback(ProgressCallback)
-    trainer.add_callback(LossOnTheBar())
-    return trainer
-
-
-def _plain(row: SftRow) -> dict[str, Any]:
-    return {"prompt": [asdict(m) for m in row.prompt], "completion": [asdict(m) for m in row.completion]}
-
-
 def _train(trainer: Any, lesson: Lesson, console: Console) -> dict[str, float]:
     """Train, from the last whole checkpoint if there is one. Returns losses (nats per token), steps and seconds."""
-    from training.callbacks import last_whole_checkpoint
-
-    checkpoint = last_whole_checkpoint(lesson.config.output / "checkpoints")
+    checkpoint = last_whole_checkpoint(lesson.config.output / CHECKPOINTS)
     if checkpoint:
-        console.print(f"Going on from {checkpoint}.")
+        _say(console, f"Going on from {checkpoint}.")
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     logged = [row["loss"] for row in trainer.state.log_history if "loss" in row]
     metrics = {
@@ -227,9 +187,8 @@ def _save(trainer: Any, lesson: Lesson, max_length: int, metrics: dict[str, floa
     output = lesson.config.output
     trainer.save_model(str(output))
     (output / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody needs
-    problems = sorted({row.problem_id for row in lesson.train})
-    prompts = sorted({content_id("prompt", *([m.role, m.content] for m in row.prompt)) for row in lesson.train})
-    write_text(canonical_json({"problem_ids": problems, "prompts": prompts}), output / TRAINED_ON)
+    record = training_record([row.problem_id for row in lesson.train], [row.prompt for row in lesson.train])
+    write_text(canonical_json(record), output / TRAINED_ON)
     card = {
         "fingerprint": lesson.fingerprint,
         "base": {"name": lesson.student.name, "revision": lesson.student.revision},
@@ -241,15 +200,21 @@ def _save(trainer: Any, lesson: Lesson, max_length: int, metrics: dict[str, floa
         "packages": {name: version(name) for name in PACKAGES},
     }
     write_text(json.dumps(card, indent=2, sort_keys=True, ensure_ascii=False) + "\n", output / CARD)
-    shutil.rmtree(output / "checkpoints", ignore_errors=True)
-    (output / STARTED).unlink()
+    _tidy(output)
+
+
+def _tidy(output: Path) -> None:
+    """Remove what only an unfinished training needs."""
+    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
+    (output / STARTED).unlink(missing_ok=True)
 
 
 def _summary(lesson: Lesson, metrics: dict[str, float], next_command: str) -> str:
     validation = f", validation loss {metrics['validation_loss']:.3f}" if "validation_loss" in metrics else ""
     return (
         f"Trained {lesson.student.name} on {len(lesson.train):,} traces: {metrics['steps']:.0f} steps in "
-        f"{metrics['seconds'] / 60:.1f} min, loss {metrics['first_loss']:.3f} to {metrics['last_loss']:.3f}{validation}.\n"
+        f"{metrics['seconds'] / 60:.1f} min, loss {metrics['first_loss']:.3f} to {metrics['last_loss']:.3f}"
+        f"{validation}.\n"
         f"Student: {lesson.config.output}\nNext: {next_command}"
     )
 

@@ -12,12 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import GradatimError
 from pipeline.manifest import FileEntry
 from pipeline.records import Message
 from pipeline.store import file_digest
 
 
-class ExportError(Exception):
+class ExportError(GradatimError):
     """Training data that cannot be used, in one line that says what to do."""
 
 

@@ -8,13 +8,14 @@ from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from pipeline.errors import GradatimError
 from training.exports import SftRow
 
 IGNORED: Final = -100  # the label PyTorch's cross entropy leaves out
 ROUND_TO: Final = 8
 
 
-class PreflightError(Exception):
+class PreflightError(GradatimError):
     """Training would silently go wrong, in one line."""
 
 

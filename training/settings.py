@@ -35,7 +35,9 @@ class Sft(_Section):
         "autocast", description="float32 weights with bfloat16 arithmetic, all float32, or all bfloat16"
     )
     gradient_checkpointing: bool = Field(False, description="less memory for about 20 % more time")
-    checkpoint_steps: int = Field(50, gt=0, description="steps between checkpoints, from which a killed training goes on")
+    checkpoint_steps: int = Field(
+        50, gt=0, description="steps between checkpoints, from which a killed training goes on"
+    )
     report_to: str = Field("none", description="TRL's report_to: none, tensorboard, wandb, trackio, ...")
 
 

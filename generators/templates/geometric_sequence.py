@@ -43,6 +43,7 @@ def sample(rng: Random, level: int) -> Geometric:
     known, ratios, asked = rng.choice(LEVELS[level])
     p, q = rng.choice(ratios)
     n, length = rng.randint(3, 5) if level == 1 else rng.randint(4, 6), 6 if q > 1 else 7
+    # a power of q, so that every term that is told or asked for is an integer
     first = rng.randint(3, 40) * (q ** (max(n, 5) - 1))
     terms = [first * p**k // q**k for k in range(length)]
     i, j = sorted(rng.sample(range(1, 6), 2))

@@ -169,6 +169,15 @@ def test_of_equally_similar_questions_the_first_is_named() -> None:
     assert json.loads(rejection.evidence)["question"] == second
 
 
+def test_an_index_grows_and_still_finds_everything() -> None:
+    stories = [STORY.replace("12", str(1000 + number)) for number in range(1200)]
+    index = DuplicateIndex(SETTINGS, frozenset({"blind"}))
+    kept, _ = index.screen([problem(story) for story in stories])
+    assert len(kept) == len(stories)
+    _, rejections = index.screen([problem(story.replace("altogether", "in total")) for story in stories])
+    assert [json.loads(r.evidence)["duplicate_of"] for r in rejections] == [p.id for p in kept]
+
+
 def variants(count: int) -> list[Problem]:
     """GSM8K questions with some words changed or dropped, and template problems: many pairs on both sides of 0.8."""
     problems: list[Problem] = []
