@@ -117,6 +117,8 @@ def engine_arguments(model: str, engine: config.VllmEngine) -> dict[str, Any]:
     if _on_cpu():
         batched = engine.max_num_batched_tokens or max(4096, engine.max_model_len)
         arguments |= {"enforce_eager": True, "enable_chunked_prefill": False, "max_num_batched_tokens": batched}
+        # Prompts are some 100 tokens: of the default 128-token blocks, a problem's completions would share none.
+        arguments["block_size"] = 32
     else:
         arguments |= {"enforce_eager": engine.enforce_eager, "max_num_batched_tokens": engine.max_num_batched_tokens}
     return arguments | {"disable_log_stats": True}

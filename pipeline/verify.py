@@ -4,13 +4,13 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from pipeline.config import Config
 from pipeline.manifest import Unit
 from pipeline.progress import track
 from pipeline.records import Completion, Problem, Verdict
 from pipeline.run import Run
 from pipeline.store import read_records
-from pipeline.verifiers import VERIFIER_VERSIONS, configure, verify
+from pipeline.verifiers import VERSION, verify
+from pipeline.verifiers.worker import configure
 
 STAGE: Final = "verify"
 
@@ -18,7 +18,7 @@ STAGE: Final = "verify"
 def verify_completions(run: Run) -> None:
     """Verify every solved shard that has no verdicts yet. Every verdict is kept: nothing is rejected here."""
     solved = run.manifest.of_stage("solve")
-    _configure(run.config)
+    configure(workers=run.config.verify.workers, deadline=run.config.verify.deadline_seconds)
     with (
         track(STAGE, sum(unit.counts["kept"] for unit in solved)) as progress,
         ThreadPoolExecutor(run.config.verify.workers) as threads,
@@ -26,7 +26,7 @@ def verify_completions(run: Run) -> None:
         for unit in solved:
             screened = screened_unit(run, unit.shard)
             work = run.unit(
-                STAGE, unit.shard, unit.digest, screened.digest, VERIFIER_VERSIONS, run.config.verify.deadline_seconds
+                STAGE, unit.shard, unit.digest, screened.digest, VERSION, run.config.verify.deadline_seconds
             )
             if not isinstance(work, Unit):
                 problems = {p.id: p for p in read_records(Problem, run.file(screened, "screened"))}
@@ -48,7 +48,3 @@ def verify_completions(run: Run) -> None:
 def screened_unit(run: Run, solved_shard: str) -> Unit:
     """Return the screened shard that a solved shard ("<teacher>-<screened shard>") belongs to."""
     return run.manifest.units[("screen", solved_shard.partition("-")[2])]
-
-
-def _configure(config: Config) -> None:
-    configure(workers=config.verify.workers, deadline_seconds=config.verify.deadline_seconds)

@@ -104,8 +104,8 @@ def _dataset(rows: Sequence[SftRow]) -> Any:
     )
 
 
-def _loss_on_the_bar(bar: Any, arguments: Any, state: Any, control: Any, logs: dict[str, Any], **_: object) -> None:
-    if state.is_world_process_zero and bar.training_bar is not None and "loss" in logs:
+def _loss_on_the_bar(bar: Any, *_: object, logs: dict[str, Any], **__: object) -> None:
+    if bar.training_bar is not None and "loss" in logs:
         bar.training_bar.set_postfix_str(f"loss {float(logs['loss']):.3f}")
 
 

@@ -6,6 +6,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from generators.templates.family import Answer, Family
+from generators.templates.language import polynomial
 
 Polynomial = tuple[int, ...]
 FORM = "Give the answer as an integer or a simplified fraction."
@@ -124,23 +125,10 @@ def metamorphic(rng: Random, p: Curve, answer: Answer) -> tuple[Curve, Answer]:
     return (changed._replace(at=k * p.at), answer) if p.ask == "where" else (changed, k * answer)
 
 
-def polynomial_text(coefficients: Sequence[int], variable: str) -> str:
-    """Write a polynomial given from the constant up in LaTeX, highest power first: "2x^3 - x + 4"."""
-    text = ""
-    for power, c in reversed(list(enumerate(coefficients))):
-        if c == 0:
-            continue
-        size = "" if abs(c) == 1 and power else str(abs(c))
-        term = size + ("" if power == 0 else variable if power == 1 else f"{variable}^{power}")
-        sign = "-" if c < 0 else "+"
-        text += (f" {sign} " if text else sign.strip("+")) + term
-    return text or "0"
-
-
 def _formula(p: Curve, variable: str) -> str:
     if len(p.factors) == 1:
-        return polynomial_text(p.factors[0], variable)
-    return "".join(f"({polynomial_text(factor, variable)})" for factor in p.factors)
+        return polynomial(p.factors[0], variable)
+    return "".join(f"({polynomial(factor, variable)})" for factor in p.factors)
 
 
 def _text(p: Curve, setting: Mapping[str, str], variable: str) -> str:

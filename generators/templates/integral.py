@@ -6,8 +6,8 @@ from itertools import pairwise
 from random import Random
 from typing import NamedTuple
 
-from generators.templates.derivative import polynomial_text
 from generators.templates.family import Answer, Family
+from generators.templates.language import polynomial
 
 Polynomial = tuple[int, ...]
 FORM = "Give the answer as an integer or a simplified fraction."
@@ -111,7 +111,7 @@ def metamorphic(rng: Random, p: Region, answer: Answer) -> tuple[Region, Answer]
 
 
 def _integral(p: Region) -> str:
-    upper, lower = polynomial_text(p.upper, "x"), polynomial_text(p.lower, "x")
+    upper, lower = polynomial(p.upper, "x"), polynomial(p.lower, "x")
     sign = f"\\int_{{{p.start}}}^{{{p.end}}}"
     if p.ask == "net":
         return f"Evaluate the definite integral ${sign} ({upper})\\,dx$. {FORM}"
@@ -123,11 +123,11 @@ def _integral(p: Region) -> str:
 
 
 def _area(p: Region) -> str:
-    upper = polynomial_text(p.upper, "x")
+    upper = polynomial(p.upper, "x")
     limits = f"between $x = {p.start}$ and $x = {p.end}$"
     if p.lower:
         return (
-            f"The graphs of $y = {upper}$ and $y = {polynomial_text(p.lower, 'x')}$ enclose "
+            f"The graphs of $y = {upper}$ and $y = {polynomial(p.lower, 'x')}$ enclose "
             f"{'a region, which lies' if len(p.upper) == 3 else 'two regions, which lie'} {limits}. "
             f"What is the total area enclosed? {FORM}"
         )
@@ -144,12 +144,12 @@ def _area(p: Region) -> str:
 
 
 def _particle(p: Region) -> str:
-    upper = polynomial_text(p.upper, "t")
+    upper = polynomial(p.upper, "t")
     when = f"from $t = {p.start}$ to $t = {p.end}$"
     if p.lower:
         return (
             f"Two particles move along the same line. At time $t$ seconds the first has the velocity $v(t) = {upper}$ "
-            f"and the second the velocity $w(t) = {polynomial_text(p.lower, 't')}$, both in centimetres per second. "
+            f"and the second the velocity $w(t) = {polynomial(p.lower, 't')}$, both in centimetres per second. "
             f"How many centimetres does the first travel relative to the second {when}, if forward and backward "
             f"relative motion are both counted as positive distance? {FORM}"
         )
@@ -165,10 +165,10 @@ def _particle(p: Region) -> str:
 
 
 def _tank(p: Region) -> str:
-    upper = polynomial_text(p.upper, "t")
+    upper = polynomial(p.upper, "t")
     rate = (
         f"One pipe feeds a large tank at the rate $r(t) = {upper}$, and another pipe empties it at the rate "
-        f"$q(t) = {polynomial_text(p.lower, 't')}$, both in litres per minute after $t$ minutes (where a rate is "
+        f"$q(t) = {polynomial(p.lower, 't')}$, both in litres per minute after $t$ minutes (where a rate is "
         "negative, the water in that pipe flows the other way)."
         if p.lower
         else f"After $t$ minutes, the volume of water in a large tank changes at the rate $r(t) = {upper}$, in litres "

@@ -63,3 +63,20 @@ def mixed_or_integer(value: Fraction) -> str:
     if rest == 0:
         return str(whole)
     return f"{whole} {rest}/{value.denominator}" if whole else f"{rest}/{value.denominator}"
+
+
+def signed_sum(coefficients: Sequence[int], symbols: Sequence[str]) -> str:
+    """Write a sum of terms in LaTeX: (2, -1, 5) of ("x^2", "x", "") is "2x^2 - x + 5"; terms of 0 are left out."""
+    text = ""
+    for coefficient, symbol in zip(coefficients, symbols, strict=True):
+        if coefficient:
+            size = "" if abs(coefficient) == 1 and symbol else str(abs(coefficient))
+            sign = "-" if coefficient < 0 else "+"
+            text += (f" {sign} " if text else sign.strip("+")) + size + symbol
+    return text or "0"
+
+
+def polynomial(coefficients: Sequence[int], variable: str) -> str:
+    """Write a polynomial, given from the constant up, with its highest power first: "2x^3 - x + 4"."""
+    powers = ["", variable, *(f"{variable}^{n}" for n in range(2, len(coefficients)))][: len(coefficients)]
+    return signed_sum(coefficients[::-1], powers[::-1])

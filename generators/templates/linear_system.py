@@ -9,7 +9,7 @@ from random import Random
 from typing import NamedTuple
 
 from generators.templates.family import Answer, Family
-from generators.templates.language import a_or_an, count_of, join_and, plural
+from generators.templates.language import a_or_an, count_of, join_and, plural, signed_sum
 
 Rows = tuple[tuple[int, ...], ...]
 LETTERS = (("x", "y", "z"), ("a", "b", "c"), ("u", "v", "w"))
@@ -225,16 +225,10 @@ def _price_question_first(p: System) -> str:
     )
 
 
-def _signed_sum(coefficients: Sequence[int], letters: Sequence[str]) -> str:
-    parts = [(a, f"{'' if abs(a) == 1 else abs(a)}{x}") for a, x in zip(coefficients, letters, strict=False) if a]
-    text = "".join(f" {'-' if a < 0 else '+'} {body}" for a, body in parts)
-    return text.removeprefix(" + ") if parts[0][0] > 0 else "-" + text.removeprefix(" - ")
-
-
 def _symbols(p: System) -> tuple[list[str], str, str]:
     """The equations, the letters as a list, and the pair or triple of letters with its name."""
     letters = LETTERS[p.scene][: len(p.rows)]
-    equations = [f"${_signed_sum(row, letters)} = {t}$" for row, t in zip(p.rows, p.totals, strict=True)]
+    equations = [f"${signed_sum(row, letters)} = {t}$" for row, t in zip(p.rows, p.totals, strict=True)]
     name = "ordered pair" if len(letters) == 2 else "ordered triple"
     return equations, join_and([f"${x}$" for x in letters]), f"{name} $({', '.join(letters)})$"
 

@@ -10,6 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 from generators.templates.family import Answer, Family
+from generators.templates.language import polynomial
 
 FORM = "Write each number in it as an integer or a simplified fraction."
 
@@ -112,21 +113,9 @@ def metamorphic(rng: Random, p: Quadratic, answer: Answer) -> tuple[Quadratic, A
     return p._replace(b=k * p.b, c=k * k * p.c, line=(k * e, k * k * f)), frozenset(k * x for x in answer)
 
 
-def _polynomial(letter: str, *coefficients: int) -> str:
-    """Write 2x^2 - x + 5 from the coefficients, the highest power first."""
-    powers = [("", letter, f"{letter}^2")[n] for n in range(len(coefficients) - 1, -1, -1)]
-    parts = [
-        f"{'-' if c < 0 else '+'} {'' if abs(c) == 1 and power else abs(c)}{power}"
-        for c, power in zip(coefficients, powers, strict=True)
-        if c
-    ]
-    text = " ".join(parts).removeprefix("+ ")
-    return "-" + text.removeprefix("- ") if text.startswith("- ") else text or "0"
-
-
 def _sides(p: Quadratic, letter: str) -> tuple[str, str]:
     e, f = p.line
-    return _polynomial(letter, p.a, p.b + e, p.c + f), _polynomial(letter, e, f)
+    return polynomial((p.c + f, p.b + e, p.a), letter), polynomial((f, e), letter)
 
 
 def _equation_plain(p: Quadratic) -> str:
@@ -212,7 +201,7 @@ def _difference_letters(p: Quadratic) -> str:
 
 
 def _height(p: Quadratic) -> str:
-    return f"$h = {_polynomial('t', -p.a, -p.b, p.line[1])}$"
+    return f"$h = {polynomial((p.line[1], -p.b, -p.a), 't')}$"
 
 
 def _throw_ball(p: Quadratic) -> str:

