@@ -98,17 +98,21 @@ def models(context: typer.Context) -> None:
     """List the models of the catalogue."""
     if context.invoked_subcommand is not None:
         return
-    from pipeline.models import catalogue_table
+    from pipeline.models import catalogue
 
-    out.print(catalogue_table())
+    for model in catalogue():
+        where = model.path or f"not here yet: gradatim models fetch {model.name}"
+        size = f"{model.size_bytes / 1e9:.1f} GB"
+        out.print(f"{model.name}  {size}, {model.licence}, {model.source}", highlight=False, soft_wrap=True)
+        out.print(f"    {where}", highlight=False, soft_wrap=True)
 
 
 @models_app.command("fetch")
-def models_fetch(name: Annotated[str, typer.Argument(help="catalogue name, Hub id or local folder")]) -> None:
+def models_fetch(name: Annotated[str, typer.Argument(help="a name that `gradatim models` lists")]) -> None:
     """Fetch a model into the cache and say where it is."""
-    from pipeline.models import resolve
+    from pipeline.models import fetch
 
-    folder = resolve(name)
+    folder = fetch(name)
     out.print(f"{folder.name} {folder.revision}\n{folder.path}", highlight=False, soft_wrap=True)
 
 
@@ -116,6 +120,7 @@ def quiet_prefect() -> None:
     """Keep Prefect's log and telemetry off this screen; what the user has set stands."""
     defaults = {
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
         "DO_NOT_TRACK": "1",

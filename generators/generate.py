@@ -15,7 +15,7 @@ from pipeline.progress import track
 from pipeline.records import Problem, Rejection, content_id
 from pipeline.run import Run, Work
 from pipeline.store import file_digest
-from pipeline.verifiers import check_gold
+from pipeline.verifiers.golds import check_gold
 
 Row = Problem | Rejection
 STAGE: Final = "generate"

@@ -70,6 +70,7 @@ def strip_thinking(text: str) -> tuple[str, bool]:
     return "".join(kept), opened is None
 
 
+_HIDDEN_MARK: Final = "\ufffd"  # no parser accepts it: an answer with something hidden inside is not read
 _HIDDEN_REGION = re.compile(
     r"<!--.*?(?:-->|\Z)|\\begin\{comment\}.*?(?:\\end\{comment\}|\Z)|\\iffalse\b.*?(?:\\fi\b|\Z)|^[ \t]*%[^\n]*$",
     re.DOTALL | re.MULTILINE,
@@ -104,7 +105,7 @@ def _closing(text: str, start: int) -> int:
 
 def _drop_hidden(text: str) -> str:
     """Drop what a reader would not see: comments, hidden elements, and boxes inside hiding commands."""
-    text = _HIDDEN_REGION.sub(" ", text)
+    text = _HIDDEN_REGION.sub(_HIDDEN_MARK, text)
     element = _HIDDEN_ELEMENT.search(text)
     if element:  # an honest answer has no hidden markup: what follows cannot be told from what is shown
         text = text[: element.start()]
@@ -122,9 +123,9 @@ def _drop_hidden(text: str) -> str:
 
 _BOX = re.compile(r"\\boxed\s*\{")
 _EMPTY_MARK = re.compile(
-    r"\\[,;:! ]|\\(?:quad|qquad|displaystyle|text|mathrm|boxed|hspace|square|_)(?![A-Za-z])|[{}\s~$_?]"
+    r"\\[,;:! ]|\\(?:quad|qquad|displaystyle|underline|text|mathrm|boxed|hspace|square|_)(?![A-Za-z])|[{}\s~$_?]"
 )
-_BLANK_COMMAND = re.compile(r"\\(?:[hv]?phantom|hspace|vspace|rule|underline)\*?\s*\{[^{}]*\}")
+_BLANK_COMMAND = re.compile(r"\\(?:[hv]?phantom|hspace|vspace|rule)\*?\s*\{[^{}]*\}")
 
 
 def _is_blank(content: str) -> bool:
@@ -187,7 +188,7 @@ def _line_answer(line: str) -> str | None:
 
 def _line_answers(text: str) -> list[str]:
     """Return the answer on the last line, with any other answer lines that contradict it; none if it has none."""
-    lines = [line for line in _SPECIAL.sub("", text).splitlines() if line.strip()]
+    lines = [line for line in _SPECIAL.sub("", text).splitlines() if line.strip(" \t\r\ufffd")]
     last = _line_answer(lines[-1]) if lines else None
     if last is None:
         return []
@@ -240,7 +241,7 @@ def extract(text: str, finish_reason: str = "stop") -> Committed:
 
 
 def strip_marks(answer: str) -> str:
-    """Drop what may stand around an answer: special tokens, markdown emphasis, code marks, math delimiters, a period."""
+    """Drop what may stand around an answer: special tokens, emphasis, code marks, math delimiters, a period."""
     answer = _SPECIAL.sub("", answer).strip()
     while True:
         before = answer

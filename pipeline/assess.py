@@ -24,7 +24,7 @@ from pipeline.records import (
 )
 from pipeline.run import Run, Work
 from pipeline.store import read_records
-from pipeline.verifiers import canonical_answer
+from pipeline.verifiers.golds import canonical_answer
 
 STAGE: Final = "assess"
 POOL: Final = "pool"

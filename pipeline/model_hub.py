@@ -2,14 +2,12 @@
 
 import json
 import queue
-import re
 import threading
 from pathlib import Path
 from typing import Final
 
 HUB_FILES: Final = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.safetensors")
 SECONDS: Final = 4.0
-COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
 class HubUnavailableError(Exception):
@@ -19,22 +17,19 @@ class HubUnavailableError(Exception):
 def snapshot(hub_id: str, revision: str | None, *, progress: bool) -> Path:
     """Return the model's folder in the Hub's own cache; its name is the commit. `revision` None means `main`.
 
-    A commit that is cached is not asked for again; a branch that cannot be asked for is taken as last cached.
+    The Hub completes what an interrupted download left; where it is out of reach, what is cached serves.
     """
-    cached = cached_snapshot(hub_id, revision or "main")
-    if cached and revision and COMMIT.fullmatch(revision):
-        return cached
     try:
         commit = _ask_commit(hub_id, revision)
     except HubUnavailableError:
-        if cached:
+        if cached := cached_snapshot(hub_id, revision or "main"):
             return cached
         raise
     return _download(hub_id, commit, progress=progress)
 
 
 def cached_snapshot(hub_id: str, revision: str) -> Path | None:
-    """Return the folder if the Hub's cache has it whole; never asks the Hub."""
+    """Return the folder if the Hub's cache has its weights and tokenizer; never asks the Hub."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -42,7 +37,8 @@ def cached_snapshot(hub_id: str, revision: str) -> Path | None:
         folder = Path(snapshot_download(hub_id, revision=revision, local_files_only=True))
     except LocalEntryNotFoundError:
         return None
-    return None if missing_file(folder) else folder
+    whole = missing_file(folder) is None and (folder / "tokenizer_config.json").is_file()
+    return folder if whole else None
 
 
 def missing_file(folder: Path) -> str | None:

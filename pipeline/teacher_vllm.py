@@ -5,9 +5,12 @@ crashes on seeds with it), both cores bound. On a GPU vLLM's own defaults stand.
 """
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from pipeline import config
@@ -20,7 +23,7 @@ class VllmTeacher:
 
     engine = "vllm"
 
-    def __init__(self, model: ModelFolder, settings: config.VllmEngine, engine: Any, tokenizer: Any) -> None:
+    def __init__(self, model: ModelFolder, settings: config.VllmEngine, engine: Any, tokenizer: Any, log: Path) -> None:
         self.model = model.name
         self.revision = model.revision
         self.engine_version = _vllm_version()
@@ -28,6 +31,7 @@ class VllmTeacher:
         self._settings = settings
         self._engine = engine
         self._tokenizer = tokenizer
+        self._log = log
 
     async def answer(self, request: Request) -> Answered:
         from vllm.v1.engine.exceptions import EngineDeadError
@@ -39,7 +43,8 @@ class VllmTeacher:
             ):
                 final = output
         except EngineDeadError as error:
-            raise TeacherError(f"{self.model}: vLLM's engine died ({error}); its log is above") from error
+            tail = self._log.read_text(errors="replace")[-4000:]
+            raise TeacherError(f"{self.model}: vLLM's engine died; what is finished is kept\n{tail}") from error
         completion = final.outputs[0]
         reasoning, text = split_reasoning(completion.text)
         return Answered(
@@ -91,16 +96,40 @@ async def open_vllm(settings: config.Teacher, engine: config.VllmEngine) -> Asyn
     except ModelError as error:
         raise TeacherError(str(error)) from error
     prepare_environment(engine)
-    from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.v1.engine.async_llm import AsyncLLM
-
-    llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments(str(model.path), engine)))
+    log = Path(tempfile.gettempdir()) / f"gradatim-vllm-{os.getpid()}.log"
+    with _stderr_in(log):
+        llm = _start(model, engine)
     try:
         from transformers import AutoTokenizer
 
-        yield VllmTeacher(model, engine, llm, AutoTokenizer.from_pretrained(model.path))
+        yield VllmTeacher(model, engine, llm, AutoTokenizer.from_pretrained(model.path), log)
     finally:
         llm.shutdown()
+        log.unlink(missing_ok=True)
+
+
+def _start(model: ModelFolder, engine: config.VllmEngine) -> Any:
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    return AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments(str(model.path), engine)))
+
+
+@contextmanager
+def _stderr_in(log: Path) -> Iterator[None]:
+    """Send what vLLM's processes write to a file from their birth on; it is shown only if they do not come up."""
+    sys.stderr.flush()
+    own = os.dup(2)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    except Exception as error:
+        tail = log.read_text(errors="replace")[-4000:]
+        raise TeacherError(f"vLLM did not start: {error}\n{tail}") from error
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
 
 
 def engine_arguments(model: str, engine: config.VllmEngine) -> dict[str, Any]:
@@ -112,6 +141,7 @@ def engine_arguments(model: str, engine: config.VllmEngine) -> dict[str, Any]:
         "max_num_seqs": engine.max_num_seqs,
         "tensor_parallel_size": engine.tensor_parallel_size,
         "enable_prefix_caching": True,
+        "use_tqdm_on_load": False,
         "seed": 0,
     }
     if _on_cpu():

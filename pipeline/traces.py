@@ -118,7 +118,10 @@ def trace_text(reasoning: str | None, text: str, answer: str, settings: Select) 
 
 def _not_correct(judged: Judged, _: Select) -> Objection | None:
     verdict = judged[1]
-    return None if verdict.verdict == "correct" else (verdict.verdict, verdict.reason, None)
+    if verdict.verdict == "correct":
+        return None
+    answered = "" if verdict.extracted is None else f"answered {verdict.extracted[:200]}: "
+    return verdict.verdict, f"{answered}{verdict.reason}", None
 
 
 def _truncated(judged: Judged, _: Select) -> Objection | None:

@@ -1,4 +1,4 @@
-"""Verifiers: a problem and a completion in, a verdict out. One table, one function; usable from any thread or process."""
+"""Verifiers: a problem and a completion in, a verdict out. One table; usable from any thread or process."""
 
 from collections.abc import Callable
 from typing import Final
@@ -16,11 +16,11 @@ def verify(problem: Problem, completion: Completion) -> Verdict:
     verdict, extracted, reason = judge(
         problem.verifier,
         problem.answer,
-        problem.answer_type,
-        problem.tolerance,
         completion.text,
         completion.finish_reason,
-        problem.question,
+        answer_type=problem.answer_type,
+        tolerance=problem.tolerance,
+        question=problem.question,
     )
     return Verdict(completion.id, problem.id, verdict, extracted, reason, problem.verifier, VERSION)
 

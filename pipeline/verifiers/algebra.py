@@ -1,5 +1,6 @@
 """The SymPy side of symbolic checks. Runs only in a worker process; builds expressions from trees, never from text."""
 
+from collections.abc import Callable
 from typing import Any
 
 import sympy
@@ -11,6 +12,7 @@ _FUNCTIONS = {
     "arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "arccot": sympy.acot, "sinh": sympy.sinh,
     "cosh": sympy.cosh, "tanh": sympy.tanh, "coth": sympy.coth, "exp": sympy.exp, "ln": sympy.log, "sgn": sympy.sign,
     "binom": sympy.binomial, "Re": sympy.re, "Im": sympy.im,
+    "logb": sympy.log, "log10": lambda a: sympy.log(a, 10),
 }  # fmt: skip
 _CONSTANTS = {"pi": sympy.pi, "e": sympy.E, "i": sympy.I, "inf": sympy.oo}
 
@@ -19,42 +21,35 @@ class Unsupported(Exception):
     """The tree holds something that has no counterpart in SymPy here."""
 
 
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    "add": sympy.Add,
+    "mul": sympy.Mul,
+    "apply": sympy.Mul,
+    "neg": lambda a: -a,
+    "div": lambda a, b: a / b,
+    "pow": lambda a, b: a**b,
+    "root": lambda index, a: sympy.root(a, index),
+    "deg": lambda a: a * sympy.pi / 180,
+    "abs": sympy.Abs,
+    "floor": sympy.floor,
+    "ceil": sympy.ceiling,
+    "fact": sympy.factorial,
+}
+_LEAVES: dict[str, Callable[[Any], Any]] = {
+    "num": sympy.Rational,
+    "sym": lambda value: sympy.Symbol(str(value)),
+    "const": lambda value: _CONSTANTS[str(value)],
+}
+
+
 def build(node: Node) -> Any:
     """Turn a tree into a SymPy expression."""
-    op = node.op
-    if op == "num":
-        return sympy.Rational(node.value)
-    if op == "sym":
-        return sympy.Symbol(str(node.value))
-    if op == "const":
-        return _CONSTANTS[str(node.value)]
-    args = [build(arg) for arg in node.args]
-    if op == "add":
-        return sympy.Add(*args)
-    if op in ("mul", "apply"):
-        return sympy.Mul(*args)
-    if op == "neg":
-        return -args[0]
-    if op == "div":
-        return args[0] / args[1]
-    if op == "pow":
-        return args[0] ** args[1]
-    return _named(node, args)
-
-
-def _named(node: Node, args: list[Any]) -> Any:
-    op = node.op
-    if op == "root":
-        return sympy.root(args[1], args[0])
-    if op == "deg":
-        return args[0] * sympy.pi / 180
-    if op in ("abs", "floor", "ceil", "fact"):
-        return {"abs": sympy.Abs, "floor": sympy.floor, "ceil": sympy.ceiling, "fact": sympy.factorial}[op](args[0])
-    if op == "call" and node.value in _FUNCTIONS:
-        return _FUNCTIONS[str(node.value)](*args)
-    if op == "call" and node.value in ("logb", "log10"):
-        return sympy.log(args[0], args[1] if node.value == "logb" else 10)
-    raise Unsupported(f"{op} {node.value or ''}")
+    if node.op in _LEAVES:
+        return _LEAVES[node.op](node.value)
+    operation = _FUNCTIONS.get(str(node.value)) if node.op == "call" else _OPERATIONS.get(node.op)
+    if operation is None:
+        raise Unsupported(f"{node.op} {node.value or ''}")
+    return operation(*map(build, node.args))
 
 
 def decide(kind: str, left: Node, right: Node) -> bool | None:

@@ -6,7 +6,8 @@ from typing import Final
 from pipeline.verifiers.notation import Unreadable, string_key, visible
 
 _LETTER: Final = re.compile(
-    r"(?:option|choice)?\s*(?:\(\s*([A-Za-z])\s*\)|\[\s*([A-Za-z])\s*\]|([A-Za-z]))\s*([.):,\-]?)(\s*)(.*)", re.DOTALL | re.IGNORECASE
+    r"(?:option|choice)?\s*(?:\(\s*([A-Za-z])\s*\)|\[\s*([A-Za-z])\s*\]|([A-Za-z]))\s*([.):,\-]?)(\s*)(.*)",
+    re.DOTALL | re.IGNORECASE,
 )
 _OPTION: Final = re.compile(
     r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?(?:\(\s*([A-Z])\s*\)|(?<![A-Za-z0-9\\$])([A-Z])\s*[.):])\s*\}?\s*"
@@ -32,7 +33,7 @@ def read_letter(answer: str, question: str | None) -> str:
         raise Unreadable("not a letter")
     letter = next(group for group in match.groups()[:3] if group)
     rest = match.group(6).strip()
-    if not rest:
+    if not rest and match.group(4) not in (",", "-"):
         return letter.upper()
     bare = match.group(3) is not None and not match.group(4)
     if letter.islower() or (bare and not match.group(5)):
@@ -45,7 +46,9 @@ def read_letter(answer: str, question: str | None) -> str:
 
 def option_key(text: str) -> str:
     """Return what two wordings of one option share."""
-    return re.sub(r"[{}\\$]|\\text\w*|\\math\w\w|[dt](?=frac)", "", string_key(re.sub(r"\\q?quad.*\Z|\\hspace.*\Z", "", text)))
+    return re.sub(
+        r"[{}\\$]|\\text\w*|\\math\w\w|[dt](?=frac)", "", string_key(re.sub(r"\\q?quad.*\Z|\\hspace.*\Z", "", text))
+    )
 
 
 def same_choice(gold: str, answer: str, question: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Countdown: an expression of the listed numbers, each used at most as often as listed, whose exact value is the target."""
+"""Countdown: an expression of the listed numbers, each used as often as listed at most, that gives the target."""
 
 import json
 import re
@@ -11,7 +11,17 @@ from pipeline.verifiers.notation import Limit, Unreadable
 
 MAX_LENGTH: Final = 2_000
 MAX_DEPTH: Final = 40
-_SIGNS: Final = {r"\times": "*", r"\cdot": "*", r"\div": "/", "×": "*", "·": "*", "⋅": "*", "÷": "/", "−": "-", "–": "-"}
+_SIGNS: Final = {
+    r"\times": "*",
+    r"\cdot": "*",
+    r"\div": "/",
+    "×": "*",
+    "·": "*",
+    "⋅": "*",
+    "÷": "/",
+    "−": "-",
+    "–": "-",
+}
 _TOKEN: Final = re.compile(r"\s*(?:(\d{1,9})|([-+*/()]))\s*")
 
 
@@ -73,15 +83,15 @@ def _factor(tokens: list[str], position: int, depth: int) -> tuple[Fraction, int
         raise Unreadable("the expression ends too early")
     if depth > MAX_DEPTH:
         raise Limit(f"the expression is nested deeper than {MAX_DEPTH}")
-    token = tokens[position]
-    if token in ("-", "+"):
+    mark = tokens[position]
+    if mark in ("-", "+"):
         value, position = _factor(tokens, position + 1, depth + 1)
-        return (-value if token == "-" else value), position
-    if token == "(":
+        return (-value if mark == "-" else value), position
+    if mark == "(":
         value, position = _sum(tokens, position + 1, depth + 1)
         if position >= len(tokens) or tokens[position] != ")":
             raise Unreadable("a parenthesis that is not closed")
         return value, position + 1
-    if not token.isdigit():
-        raise Unreadable(f"unexpected {token!r} in an expression")
-    return Fraction(int(token)), position + 1
+    if not mark.isdigit():
+        raise Unreadable(f"unexpected {mark!r} in an expression")
+    return Fraction(int(mark)), position + 1

@@ -86,4 +86,3 @@ def rng_of(*nodes: Node) -> Random:
 def key_of(node: Node) -> str:
     """Return the canonical text of a value: equal rational values have equal texts."""
     return render(fold(node))
-

@@ -16,7 +16,7 @@ _TRIES: Final = 8
 
 def is_equation(node: Node) -> bool:
     """Tell whether a tree is one equality of two values."""
-    return node.op == "rel" and node.value == "="and len(node.args) == 2
+    return node.op == "rel" and node.value == "=" and len(node.args) == 2
 
 
 def difference(node: Node) -> Node:

@@ -3,8 +3,9 @@
 No floating point. Powers, factorials and binomials are computed only below a size that is harmless; beyond it, Limit.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
-from math import comb, factorial, isqrt
+from math import ceil, comb, factorial, floor, isqrt
 from typing import Final
 
 from pipeline.verifiers.notation import Limit, Undefined
@@ -29,22 +30,8 @@ def rational(node: Node) -> Fraction | None:
 
 
 def _combine(op: str, values: list[Fraction]) -> Fraction | None:
-    first = values[0]
-    if op == "add":
-        return sum(values, Fraction(0))
-    if op in ("mul", "apply"):
-        return _product(values)
-    if op == "neg":
-        return -first
-    if op == "div":
-        if values[1] == 0:
-            raise Undefined("division by zero")
-        return first / values[1]
-    if op == "pow":
-        return power(first, values[1])
-    if op == "root":
-        return power(values[1], 1 / first) if first > 0 and first.denominator == 1 else None
-    return _integer_function(op, values)
+    operation = _OPERATIONS.get(op)
+    return operation(values) if operation else None
 
 
 def _product(values: list[Fraction]) -> Fraction:
@@ -56,26 +43,27 @@ def _product(values: list[Fraction]) -> Fraction:
     return out
 
 
-def _integer_function(op: str, values: list[Fraction]) -> Fraction | None:
-    first = values[0]
-    if op == "abs":
-        return abs(first)
-    if op == "floor":
-        return Fraction(first.numerator // first.denominator)
-    if op == "ceil":
-        return Fraction(-(-first.numerator // first.denominator))
-    if op == "fact":
-        if first.denominator != 1 or first < 0:
-            return None
-        if first > MAX_FACTORIAL:
-            raise Limit("a factorial is too large")
-        return Fraction(factorial(first.numerator))
-    if op == "call":
-        return _binomial(*values)
-    return None
+def _quotient(values: list[Fraction]) -> Fraction:
+    if values[1] == 0:
+        raise Undefined("division by zero")
+    return values[0] / values[1]
 
 
-def _binomial(top: Fraction, bottom: Fraction) -> Fraction | None:
+def _root_of(values: list[Fraction]) -> Fraction | None:
+    index, radicand = values
+    return power(radicand, 1 / index) if index > 0 and index.denominator == 1 else None
+
+
+def _factorial(values: list[Fraction]) -> Fraction | None:
+    if values[0].denominator != 1 or values[0] < 0:
+        return None
+    if values[0] > MAX_FACTORIAL:
+        raise Limit("a factorial is too large")
+    return Fraction(factorial(values[0].numerator))
+
+
+def _binomial(values: list[Fraction]) -> Fraction | None:
+    top, bottom = values
     if top.denominator != 1 or bottom.denominator != 1 or top < 0 or bottom < 0:
         return None
     small = min(bottom, top - bottom)
@@ -129,3 +117,19 @@ def _integer_root(n: int, index: int) -> int | None:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if middle**index <= n else (low, middle - 1)
     return low if low**index == n else None
+
+
+_OPERATIONS: Final[dict[str, Callable[[list[Fraction]], Fraction | None]]] = {
+    "add": lambda values: sum(values, Fraction(0)),
+    "mul": _product,
+    "apply": _product,
+    "neg": lambda values: -values[0],
+    "div": _quotient,
+    "pow": lambda values: power(values[0], values[1]),
+    "root": _root_of,
+    "abs": lambda values: abs(values[0]),
+    "floor": lambda values: Fraction(floor(values[0])),
+    "ceil": lambda values: Fraction(ceil(values[0])),
+    "fact": _factorial,
+    "call": _binomial,
+}

@@ -1,7 +1,7 @@
 """Sets of real numbers: intervals, unions, solved inequalities and chains, all as one sorted list of pieces."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pipeline.verifiers.notation import Unreadable
 from pipeline.verifiers.numeric import constant_value
@@ -28,38 +28,27 @@ class Region(NamedTuple):
     variable: str | None
 
 
+WHOLE_WORDS = frozenset(["all real numbers", "all reals", "the real numbers", "all real values"])
 WHOLE = Piece(MINUS_INFINITY, False, INFINITY, False)
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 def read_region(node: Node) -> Region:
     """Read a region of the real line. Raises Unreadable for anything else, an unsolved inequality included."""
-    if node.op == "seq":
-        return Region((_bracketed(node),), None)
-    if node.op == "reals":
-        return Region((WHOLE,), None)
-    if node.op == "empty":
-        return Region((), None)
-    if node.op == "set":
-        return Region(tuple(_point(arg) for arg in node.args), None)
-    if node.op == "union" or (node.op == "list" and node.value == "or"):
-        return _joined([read_region(arg) for arg in node.args])
-    if node.op == "inter" or (node.op == "list" and node.value == "and"):
-        return _intersection([read_region(arg) for arg in node.args])
-    if node.op == "minus":
-        return _without(read_region(node.args[0]), read_region(node.args[1]))
-    if node.op == "builder":
-        return _built(node)
-    if node.op == "rel":
-        return _relation(node)
-    raise Unreadable("not an interval")
+    op = {"or": "union", "and": "inter"}.get(str(node.value), "") if node.op == "list" else node.op
+    if op == "text" and str(node.value).lower() in WHOLE_WORDS:
+        op = "reals"
+    reader = _READERS.get(op)
+    if reader is None:
+        raise Unreadable("not an interval")
+    return reader(node)
 
 
 def _bracketed(node: Node) -> Piece:
     if len(node.args) != 2 or not all(map(is_arithmetic, node.args)):
         raise Unreadable("an interval has two end points")
-    opening, closing = str(node.value)
-    return _piece(node.args[0], opening == "[", node.args[1], closing == "]")
+    brackets = str(node.value)
+    return _piece(node.args[0], brackets[0] == "[", node.args[1], brackets[1] == "]")
 
 
 def _piece(low: Node, low_closed: bool, high: Node, high_closed: bool) -> Piece:
@@ -98,7 +87,12 @@ def _relation(node: Node) -> Region:
     parts = list(node.args)
     if signs == ["∈"] and parts[0].op == "sym":
         return Region(read_region(parts[1]).pieces, str(parts[0].value))
-    if signs == ["="] and parts[0].op == "sym" and is_arithmetic(parts[1]) and not symbols(parts[1]) & symbols(parts[0]):
+    if (
+        signs == ["="]
+        and parts[0].op == "sym"
+        and is_arithmetic(parts[1])
+        and not symbols(parts[1]) & symbols(parts[0])
+    ):
         return Region((_point(parts[1]),), str(parts[0].value))
     if any(sign not in _FLIPPED for sign in signs) or len(parts) > 3 or not all(map(is_arithmetic, parts)):
         raise Unreadable("not a solved inequality")
@@ -111,7 +105,9 @@ def _relation(node: Node) -> Region:
 
 def _chain(parts: list[Node], signs: list[str]) -> Region:
     """Read a < x < b, x < b or a < x, where x stands alone."""
-    place = 1 if len(parts) == 3 else next((k for k in (0, 1) if parts[k].op == "sym" and not symbols(parts[1 - k])), -1)
+    place = (
+        1 if len(parts) == 3 else next((k for k in (0, 1) if parts[k].op == "sym" and not symbols(parts[1 - k])), -1)
+    )
     if place < 0 or parts[place].op != "sym" or symbols(parts[place]) & _others(parts, place):
         raise Unreadable("the variable does not stand alone")
     low, low_closed = (parts[place - 1], signs[place - 1] == "<=") if place else (MINUS_INFINITY, False)
@@ -223,3 +219,16 @@ def _same_piece(p: Piece, q: Piece, equal: Equal) -> bool:
 def _same_end(a: Node, b: Node, equal: Equal) -> bool:
     infinite = (INFINITY, MINUS_INFINITY)
     return a == b if a in infinite or b in infinite else equal(a, b)
+
+
+_READERS: Final[dict[str, Callable[[Node], Region]]] = {
+    "seq": lambda node: Region((_bracketed(node),), None),
+    "reals": lambda _node: Region((WHOLE,), None),
+    "empty": lambda _node: Region((), None),
+    "set": lambda node: Region(tuple(map(_point, node.args)), None),
+    "union": lambda node: _joined([read_region(arg) for arg in node.args]),
+    "inter": lambda node: _intersection([read_region(arg) for arg in node.args]),
+    "minus": lambda node: _without(read_region(node.args[0]), read_region(node.args[1])),
+    "builder": _built,
+    "rel": _relation,
+}

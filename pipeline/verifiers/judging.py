@@ -14,8 +14,9 @@ from pipeline.verifiers.choice import same_choice
 from pipeline.verifiers.constraint import failed_constraint
 from pipeline.verifiers.countdown import same_countdown
 from pipeline.verifiers.equality import Undecided
+from pipeline.verifiers.fast import quick_equal
 from pipeline.verifiers.format import shape_fault
-from pipeline.verifiers.mathematics import Context, compare, readable_gold
+from pipeline.verifiers.mathematics import Context, compare, inferred_types, readable_gold
 from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key
 from pipeline.verifiers.qa import same_short_answer
 from pipeline.verifiers.symbolic import symbolic_check
@@ -55,10 +56,11 @@ class _NotDecided(Exception):
 def judge(
     verifier: str,
     answer: str | None,
-    answer_type: str | None,
-    tolerance: float | None,
     completion_text: str,
-    finish_reason: str,
+    finish_reason: str = "stop",
+    *,
+    answer_type: str | None = None,
+    tolerance: float | None = None,
     question: str | None = None,
 ) -> Judgement:
     """Judge one completion against a gold answer. Never raises for anything a model or a gold may hold."""
@@ -74,6 +76,10 @@ def judge(
 
 
 def _fresh(case: Case) -> Judgement:
+    if case.verifier == "math" and case.finish_reason != "length" and case.tolerance is None:
+        quick = quick_equal(case.text, case.gold, case.answer_type)
+        if quick is not None:
+            return Judgement("correct" if quick[0] else "incorrect", quick[1], _REASONS[quick[0]])
     judgement = JUDGES[case.verifier](case)
     if judgement.verdict == "undecided":
         raise _NotDecided(judgement)
@@ -83,6 +89,7 @@ def _fresh(case: Case) -> Judgement:
 _cached = lru_cache(maxsize=CACHE_SIZE)(_fresh)
 
 
+_REASONS: Final = {True: "equal to the gold", False: "not equal to the gold"}
 _MISSING: Final[dict[str | None, tuple[VerdictValue, str]]] = {
     "cut off": ("undecided", "the output was cut off before its answer"),
     "thinking only": ("unparsable", "nothing stands after the thinking"),
@@ -131,7 +138,7 @@ def _one(case: Case, answer: str, same: Same) -> tuple[VerdictValue, str]:
         return "incorrect", f"the answer has no value: {error}"
     except (Limit, Undecided) as error:
         return "undecided", str(error)
-    return ("correct", "equal to the gold") if equal else ("incorrect", "not equal to the gold")
+    return "correct" if equal else "incorrect", _REASONS[equal]
 
 
 def _context(case: Case) -> Context:
@@ -156,7 +163,8 @@ def _same_math(case: Case, answer: str) -> bool:
 
 def _same_without_type(case: Case, gold: str, answer: str, context: Context) -> bool:
     """Judge against a gold that does not fit its type: by what it looks like, else as a text, else not at all."""
-    if case.answer_type is not None and readable_gold(gold, None, context):
+    looks_like = inferred_types(gold)
+    if case.answer_type is not None and looks_like != ("string",) and readable_gold(gold, None, context):
         return compare(gold, answer, None, context)
     if string_key(gold) == string_key(answer):
         return True

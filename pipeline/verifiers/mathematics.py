@@ -12,16 +12,18 @@ from functools import lru_cache
 from typing import Final
 
 from pipeline.verifiers import choice
-from pipeline.verifiers.equality import SymbolicCheck, equal_values, fold, render
-from pipeline.verifiers.equations import is_equation, same_equation
+from pipeline.verifiers.equality import SymbolicCheck, equal_values, fold
+from pipeline.verifiers.equations import is_equation, same_equation, substitute
 from pipeline.verifiers.exact import rational
-from pipeline.verifiers.grammar import PENDING, parse, parse_number
 from pipeline.verifiers.intervals import read_region, same_region
 from pipeline.verifiers.naming import split_name, unnamed, without_lead_in
 from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key, tokenise, visible
+from pipeline.verifiers.numeric import constant_value
+from pipeline.verifiers.parsing import parse, parse_tokens
 from pipeline.verifiers.structures import members, read_matrix, read_tuple, same_any, same_matrix, same_members
 from pipeline.verifiers.tree import Node, is_arithmetic, operations, symbols
 from pipeline.verifiers.units import Quantity, read_quantity
+from pipeline.verifiers.vocabulary import PENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,12 @@ def _value(text: str) -> Node:
 
 def same_number(gold: str, answer: str, context: Context) -> bool:
     """Compare two numbers exactly, or within the tolerance."""
-    wanted = _value(gold)
     if context.tolerance is not None:
         answer = _APPROXIMATELY.sub("", answer)
-    given = _value(answer)
+    return _same_numbers(_value(gold), _value(answer), context)
+
+
+def _same_numbers(wanted: Node, given: Node, context: Context) -> bool:
     if symbols(given) - symbols(wanted):
         return False
     if operations(given) & (_PENDING | {"floor", "ceil"}) - operations(wanted) or _is_sum_to_do(given, wanted):
@@ -86,37 +90,34 @@ def _within(wanted: Node, given: Node, tolerance: Fraction) -> bool:
     a, b = rational(fold(wanted)), rational(fold(given))
     if a is not None and b is not None:
         return abs(a - b) <= tolerance
-    from pipeline.verifiers.numeric import constant_value  # noqa: PLC0415
-
     x, y = constant_value(wanted), constant_value(given)
     return x is not None and y is not None and abs(x - y) * tolerance.denominator <= tolerance.numerator
 
 
-_PERCENT: Final = re.compile(r"\s*(?:\\?%|\\text\s*\{\s*(?:\\?%|per\s?cent|percent)\s*\}|per\s?cent|percent)\s*\}?\s*$", re.I)
-
-
 def same_percent(gold: str, answer: str, context: Context) -> bool:
-    """Compare the numbers before the percent sign."""
-    wanted, has_sign = _unpercented(gold)
-    given, answered_sign = _unpercented(answer)
-    if answered_sign != has_sign and not (context.bare and has_sign) and has_sign:
+    """Compare the numbers before the percent sign; a percentage without its sign only where the gold's type is open."""
+    wanted, has_sign = _percentage(gold)
+    given, answered_sign = _percentage(answer)
+    if has_sign and not answered_sign and not context.bare:
         raise Unreadable("a percentage needs its sign")
-    return same_number(wanted, given, context)
+    return _same_numbers(wanted, given, context)
 
 
-def _unpercented(text: str) -> tuple[str, bool]:
-    match = _PERCENT.search(text)
-    if match is None:
-        return text, False
-    head = text[: match.start()]
-    return head + "}" * (match.group().count("}") - match.group().count("{")) if head.count("{") > head.count("}") else head, True
+def _percentage(text: str) -> tuple[Node, bool]:
+    """Return the number of a percentage, and whether it has a percent sign or the word."""
+    tokens = tokenise(text)
+    words = [t.text.lower() for t in tokens[-2:]]
+    signs = 1 if words[-1:] in (["%"], ["percent"], ["per cent"]) else 2 if words == ["per", "cent"] else 0
+    node = unnamed(parse_tokens(tokens[: len(tokens) - signs]))
+    if not is_arithmetic(node):
+        raise Unreadable("not a single value")
+    return node, bool(signs)
 
 
 def same_quantity(gold: str, answer: str, context: Context) -> bool:
     """Compare two quantities after exact conversion; the units must measure the same."""
     wanted = _quantity(gold, context, opaque=True)
-    is_word = wanted.unit is not None and wanted.unit.dimension[0][0].startswith("word ")
-    given = _quantity(answer, context, opaque=True if is_word or not context.bare else True)
+    given = _quantity(answer, context, opaque=True)
     if symbols(given.value):
         return False
     if operations(given.value) & _PENDING:
@@ -160,8 +161,6 @@ def _with_constant(wanted: Node, given: Node) -> Node:
     extra = symbols(given) - symbols(wanted)
     if symbols(wanted) - symbols(given) != {"C"} or extra not in ({"c"}, {"K"}, {"k"}):
         return given
-    from pipeline.verifiers.equations import substitute  # noqa: PLC0415
-
     return substitute(given, {next(iter(extra)): Node("sym", value="C")})
 
 
@@ -208,8 +207,6 @@ def _any_reading(gold: str, answer: str, same: Callable[[Node, Node], bool]) -> 
                     return True
             except Unreadable as error:
                 failure = failure or error
-                continue
-            failure = failure
     if failure is not None:
         raise failure
     return False
@@ -275,7 +272,8 @@ def same_choice(gold: str, answer: str, context: Context) -> bool:
 
 # --- digits in a stated base
 
-_BASE_WORDS: Final = dict(zip("two three four five six seven eight nine ten sixteen".split(), (2, 3, 4, 5, 6, 7, 8, 9, 10, 16), strict=True))
+_BASE_NAMES: Final = "two three four five six seven eight nine ten eleven twelve"
+_BASE_WORDS: Final = {word: base for base, word in enumerate(_BASE_NAMES.split(), 2)} | {"sixteen": 16}
 _BASED: Final = re.compile(r"\(?([0-9A-Fa-f]+)\)?_(?:\(?([0-9]{1,2})\)?|([a-z]+))")
 
 
@@ -317,12 +315,19 @@ _BY_TYPE: Final[dict[str, Comparison]] = {
 }
 
 
+def _is_percentage(text: str) -> bool:
+    try:
+        return _percentage(text)[1]
+    except (Unreadable, Limit, Undefined):
+        return False
+
+
 @lru_cache(maxsize=8192)
 def inferred_types(gold: str) -> tuple[str, ...]:
     """Return the types a gold without a declared type may be read as: usually one, several where it is ambiguous."""
     if _based(gold) is not None:
         return ("base",)
-    if _PERCENT.search(gold) and len(gold) < 200:
+    if _is_percentage(gold):
         return ("percent",)
     if re.fullmatch(r"\(?[A-Z]\)?", visible(gold)):
         return ("choice", "expression")
@@ -342,20 +347,23 @@ def _types_of(node: Node) -> tuple[str, ...]:
     name, value = split_name(node)
     if name is not None and not (node.op == "rel" and symbols(value) and name.op == "sym"):
         node = value
+    if node.op == "seq":
+        return ("tuple", "interval")[: len(node.args)] if node.value == "()" else ("interval", "members")
     if node.op == "rel":
         return ("equation",) if node.value == "=" else ("interval", "string")
-    if node.op == "seq":
-        two = len(node.args) == 2
-        return ("tuple", "interval") if node.value == "()" and two else ("tuple",) if node.value == "()" else ("interval", "members")
-    if node.op in ("list", "set", "empty", "pm") or (node.op == "union" and all(a.op == "set" for a in node.args)):
-        return ("set", "interval") if node.op == "list" and any(a.op == "rel" for a in node.args) else ("set",)
-    if node.op in ("union", "inter", "minus", "reals", "builder"):
-        return ("interval",)
-    if node.op == "matrix":
-        return ("matrix",)
-    if not is_arithmetic(node):
-        return ("string",)
-    return ("expression",) if symbols(node) or operations(node) - {"num", "neg", "div"} else ("rational",)
+    if node.op == "union" and all(arg.op == "set" for arg in node.args):
+        return ("set",)
+    if is_arithmetic(node):
+        return ("expression",) if symbols(node) or operations(node) - {"num", "neg", "div"} else ("rational",)
+    return _BY_SHAPE.get(node.op, ("string",))
+
+
+_BY_SHAPE: Final[dict[str, tuple[str, ...]]] = {
+    "list": ("set", "interval"),
+    **dict.fromkeys(("set", "empty", "pm"), ("set",)),
+    **dict.fromkeys(("union", "inter", "minus", "reals", "builder"), ("interval",)),
+    "matrix": ("matrix",),
+}
 
 
 def _same_seq(gold: str, answer: str, context: Context) -> bool:
@@ -372,8 +380,10 @@ def compare(gold: str, answer: str, answer_type: str | None, context: Context) -
     """Tell whether the answer equals the gold under its type; without a type, under any reading of the gold."""
     answer = without_lead_in(answer)
     tokenise(answer)
-    if answer.strip() == gold.strip():
-        return True
+    return answer.strip() == gold.strip() or _compare_by_type(gold, answer, answer_type, context)
+
+
+def _compare_by_type(gold: str, answer: str, answer_type: str | None, context: Context) -> bool:
     types = (answer_type,) if answer_type else inferred_types(gold)
     failure: Exception | None = None
     for name in types:
@@ -390,9 +400,6 @@ def compare(gold: str, answer: str, answer_type: str | None, context: Context) -
 def readable_gold(gold: str, answer_type: str | None, context: Context) -> bool:
     """Tell whether the gold itself can be read under its type."""
     try:
-        return compare(gold, f" {gold}\\,", answer_type, context)
+        return _compare_by_type(gold, gold, answer_type, context)
     except (Unreadable, Undefined, Limit):
         return False
-
-
-__all__ = ["Context", "compare", "inferred_types", "parse_number", "readable_gold", "render"]

@@ -4,6 +4,7 @@ Irrational parts (roots, π, functions) count as unknowns of their own, so "not 
 The prime is larger than any coefficient the difference can have (the bound is computed), and the point is random.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from random import Random
 from typing import Final
@@ -73,18 +74,25 @@ def _value(node: Node, prime: int, rng: Random, atoms: dict[Node, int]) -> int:
     if op not in _RATIONAL_OPS or (op == "pow" and exponent is None):
         return atoms.setdefault(node, rng.randrange(2, prime))
     values = [_value(arg, prime, rng, atoms) for arg in (node.args[:1] if op == "pow" else node.args)]
-    if op == "add":
-        return sum(values) % prime
-    if op == "neg":
-        return -values[0] % prime
     if op == "pow":
         return _power(values[0], exponent or 0, prime)
-    if op == "div":
-        return values[0] * _inverse(values[1], prime) % prime
+    return _OPERATIONS[op](values, prime)
+
+
+def _product(values: list[int], prime: int) -> int:
     out = 1
     for value in values:
         out = out * value % prime
     return out
+
+
+_OPERATIONS: Final[dict[str, Callable[[list[int], int], int]]] = {
+    "add": lambda values, prime: sum(values) % prime,
+    "neg": lambda values, prime: -values[0] % prime,
+    "div": lambda values, prime: values[0] * _inverse(values[1], prime) % prime,
+    "mul": _product,
+    "apply": _product,
+}
 
 
 def _inverse(value: int, prime: int) -> int:
@@ -97,4 +105,3 @@ def _power(base: int, exponent: int, prime: int) -> int:
     if exponent <= 0 and base == 0:
         raise ZeroDivisionError
     return pow(base, exponent, prime)
-

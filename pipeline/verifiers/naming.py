@@ -1,14 +1,16 @@
 """Names around a value: x = 42, f(x) = x^2 + 1, (x, y) = (1, 2), P(1, 2). One name and one equality sign, no more."""
 
+from collections.abc import Callable
 from typing import Final
 
-from pipeline.verifiers.tree import Node, symbols
+from pipeline.verifiers.tree import ONE, Node, symbols
 
 _FUNCTION_LETTERS: Final = frozenset("fghpqyuvwrstFGHPQYSTAEVN")
-_DENIALS: Final = frozenset(
-    "not no never wrong false incorrect isnt isn't except maybe perhaps probably possibly about approximately roughly "
-    "around nearly almost guess unsure or nor either neither if than least most under over unless likely suppose".split()
-)
+_DENYING_WORDS: Final = """
+not no never wrong false incorrect isnt isn't except maybe perhaps probably possibly about approximately roughly around
+nearly almost guess unsure or nor either neither if than least most under over unless likely suppose
+"""
+_DENIALS: Final = frozenset(_DENYING_WORDS.split())
 _LEAD_INS: Final = frozenset(
     ["answer", "the answer", "the answer is", "final answer", "the final answer", "the final answer is", "result"]
 )
@@ -16,22 +18,42 @@ _LEAD_INS: Final = frozenset(
 
 def is_name(node: Node) -> bool:
     """Tell whether a tree is what a box may give a name to: x, x_1, AB, f(x), P(A), y', an angle, some plain words."""
-    if node.op == "sym" or (node.op == "const" and node.value in ("e", "i")):
-        return True
-    if node.op == "text":
-        words = str(node.value).lower().split()
-        return 0 < len(words) <= 4 and not _DENIALS & set(words) and all(w.isalpha() for w in words)
-    if node.op == "apply":
-        head, argument = node.args
-        parts = argument.args if argument.op == "seq" else (argument,)
-        return str(head.value)[0] in _FUNCTION_LETTERS and all(p.op in ("sym", "num") for p in parts)
-    if node.op == "mul":
-        return len(node.args) == 2 and all(a.op == "sym" and str(a.value).isupper() for a in node.args)
-    if node.op == "abs":
-        return is_name(node.args[0])
-    if node.op == "div":
-        return all(_is_differential(part) for part in node.args)
-    return node.op == "seq" and all(part.op == "sym" for part in node.args)
+    if node.op in _NAMES:
+        return _NAMES[node.op](node)
+    return node.op == "sym" or (node.op == "const" and node.value in ("e", "i"))
+
+
+def _is_wording(node: Node) -> bool:
+    words = str(node.value).lower().split()
+    return 0 < len(words) <= 4 and not _DENIALS & set(words) and all(w.isalpha() for w in words)
+
+
+def _is_function_value(node: Node) -> bool:
+    head, argument = node.args
+    parts = argument.args if argument.op == "seq" else (argument,)
+    return str(head.value)[0] in _FUNCTION_LETTERS and all(p.op in ("sym", "num") for p in parts)
+
+
+def _is_letters(node: Node) -> bool:
+    """Tell whether a product is a segment such as AB, or the value of an inverse function, f^{-1}(x)."""
+    first, second = node.args[:2]
+    if len(node.args) > 2 or second.op != "sym":
+        return False
+    return _is_inverse(first) or (first.op == "sym" and f"{first.value}{second.value}".isupper())
+
+
+_NAMES: Final[dict[str, Callable[[Node], bool]]] = {
+    "text": _is_wording,
+    "apply": _is_function_value,
+    "mul": _is_letters,
+    "abs": lambda node: is_name(node.args[0]),
+    "div": lambda node: all(map(_is_differential, node.args)),
+    "seq": lambda node: all(part.op == "sym" for part in node.args),
+}
+
+
+def _is_inverse(node: Node) -> bool:
+    return node.op == "pow" and node.args[0].op == "sym" and node.args[1] == Node("neg", (ONE,))
 
 
 def _is_differential(node: Node) -> bool:
@@ -42,7 +64,11 @@ def split_name(node: Node) -> tuple[Node | None, Node]:
     """Return the name and the value of `name = value` (either way round), or None and the node itself."""
     if node.op == "rel" and node.value == "=" and len(node.args) == 2:
         for name, value in (node.args, node.args[::-1]):
-            if is_name(name) and not _base_names(name) & symbols(value) and value.op not in ("rel", "text"):
+            if (
+                (is_name(name) or (value.op == "matrix" and _is_inverse(name)))
+                and not _base_names(name) & symbols(value)
+                and value.op not in ("rel", "text")
+            ):
                 return name, value
     if node.op == "apply" and node.args[1].op == "seq" and len(node.args[1].args) > 1:
         return node.args[0], node.args[1]

@@ -45,17 +45,17 @@ _LEXICON: Final = re.compile(
     rf"""
      (?P<space>[\s~]+|\\[,;:!>\ \n]|\\(?:{_BLANK})(?![A-Za-z])|\\[hv]space\*?\{{[^{{}}]*\}}
         |\\(?:left|right|[bB]igg?[lrm]?)\s*\.)
-    |(?P<words>\\(?:text\w*|mathrm|mathbf|mathit|mathsf|mbox|hbox|operatorname|emph)\s*\{{[^{{}}\\$^_0-9+=<>()\[\],;|*]*[A-Za-z][^{{}}\\$^_0-9+=<>()\[\],;|*]*\}})
+    |\\(?:{_FONTS})\*?\s*\{{(?:(?P<words>[^{{}}\\$^_0-9+=<>()\[\],;|*]*[A-Za-z][^{{}}\\$^_0-9+=<>()\[\],;|*]*)|(?P<inline>[^{{}}]*))\}}
     |(?P<drop>\\(?:{_FONTS}|{_SIZES})\*?(?![A-Za-z])|\\color\s*\{{[^{{}}]*\}}|\\(?:textcolor|colorbox)\s*\{{[^{{}}]*\}}
-        |\\(?:color|textcolor)\[\w*\]\{{[^{{}}]*\}}|\\[()\[\]]|[$`\ufffc])
+        |\\(?:color|textcolor)\[\w*\]\{{[^{{}}]*\}}|\\[()\[\]]|[$`])
     |(?P<repeating>\d*\.\d*(?:\\(?:overline|bar|dot)\s*(?:\{{\d+\}}|\d)|\(\d+\)))
-    |(?P<grouped>\d{{1,3}}(?:(?:\{{,\}}|\\,|,\\!|\\!,\\!|\\[ ]|,)\d{{3}})+(?!\d|\{{,\}}\d)(?:\.\d+)?)
+    |(?P<grouped>\d{{1,3}}(?:(?:\{{,\}}|\\,|,\\!|\\!,\\!|\\[ ]|,|[ ])\d{{3}})+(?!\d|\{{,\}}\d)(?:\.\d+)?)
     |(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{{1,7}}(?![A-Za-z0-9.]))?)
     |(?P<command>\\(?:[A-Za-z]+|.))
     |(?P<word>[A-Za-z]+)
     |(?P<mark>.)
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
 _HIDDEN: Final = re.compile(
     r"\\(?:[hv]?phantom|label|tag|ref|eqref|href|url|input|include|write|read|catcode|csname|def|gdef|edef|let|newcommand"
@@ -119,15 +119,21 @@ _MARK_SPELLINGS: Final = {
     "°": "º˚∘",
 }
 _MARKS: Final = {sign: mark for mark, signs in _MARK_SPELLINGS.items() for sign in signs}
-_GREEK: Final = dict(
-    zip(
-        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩϕϵℝℤℕℚℂ√∛∜",
-        ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega", "phi", "epsilon", "R", "Z", "N", "Q", "C", "sqrt", "cbrt", "qdrt"],
-        strict=True,
-    )
-)
-_ESCAPED: Final = {r"\{": "set{", r"\}": "set}", r"\%": "%", r"\$": "$", r"\|": "‖", r"\\": "\\\\", r"\&": "&", r"\_": "_", r"\#": "#"}
-_PAIRS: Final = {("<", "="): "<=", (">", "="): ">=", ("=", "<"): "<=", ("!", "="): "!=", ("=", "="): "==", ("*", "*"): "^"}
+_GREEK_LETTERS: Final = "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩϕϵℝℤℕℚℂ√∛∜"
+_GREEK_NAMES: Final = """
+alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega
+Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega phi epsilon R Z N Q C sqrt cbrt qdrt
+"""
+_GREEK: Final = dict(zip(_GREEK_LETTERS, _GREEK_NAMES.split(), strict=True))
+_ESCAPED: Final = {rf"\{sign}": sign for sign in "%$&_#"} | {r"\{": "set{", r"\}": "set}", r"\|": "‖", r"\\": "\\\\"}
+_PAIRS: Final = {
+    ("<", "="): "<=",
+    (">", "="): ">=",
+    ("=", "<"): "<=",
+    ("!", "="): "!=",
+    ("=", "="): "==",
+    ("*", "*"): "^",
+}
 
 
 def check_visible(text: str) -> None:
@@ -155,12 +161,17 @@ def tokenise(text: str, *, join_thousands: bool = True) -> list[Token]:
             continue
         if kind == "drop":
             continue
+        if kind == "inline":  # no braces inside: this does not nest
+            inner = tokenise(match.group(kind), join_thousands=join_thousands)
+            tokens += [inner[0]._replace(spaced=spaced or inner[0].spaced), *inner[1:]] if inner else []
+            spaced = False
+            continue
         if kind == "grouped" and not join_thousands:
             head = re.match(r"\d+(?:\{,\}\d{3})*", match.group())
             position = match.start() + (head.end() if head else 1)
             tokens.append(Token("number", re.sub(r"\D", "", text[match.start() : position]), spaced))
         else:
-            tokens.append(_token(kind, match.group(), spaced))
+            tokens.append(_token(kind, match.group(kind), spaced))
         spaced = False
         if len(tokens) > MAX_TOKENS:
             raise Limit(f"the answer has more than {MAX_TOKENS} tokens")
@@ -169,20 +180,21 @@ def tokenise(text: str, *, join_thousands: bool = True) -> list[Token]:
 
 def _token(kind: str, text: str, spaced: bool) -> Token:
     if kind == "grouped":
-        return Token("number", re.sub(r"[^\d.]", "", text), spaced)
-    if kind == "words":
-        return Token("text", re.sub(r"\s+", " ", text[text.index("{") + 1 : -1]).strip(), spaced)
-    if kind == "command":
-        if text in _ESCAPED:
-            return Token("mark", _ESCAPED[text], spaced)
-        plain = _COMMANDS.get(text)
-        if plain is None or plain in ("frac", "binom"):
-            return Token("command", plain or text[1:], spaced)
-        return Token("mark", plain, spaced)
-    if kind == "mark":
-        name = _GREEK.get(text)
-        return Token("command", name, spaced) if name else Token("mark", _MARKS.get(text, text), spaced)
+        kind, text = "number", re.sub(r"[^\d.]", "", text)
+    elif kind == "words":
+        kind, text, spaced = "text", " ".join(text.split()), spaced or text[0].isspace()
+    elif kind == "command":
+        kind, text = _command(text)
+    elif kind == "mark":
+        kind, text = ("command", _GREEK[text]) if text in _GREEK else ("mark", _MARKS.get(text, text))
     return Token(kind, text, spaced)
+
+
+def _command(text: str) -> tuple[str, str]:
+    if text in _ESCAPED:
+        return "mark", _ESCAPED[text]
+    plain = _COMMANDS.get(text)
+    return ("command", plain or text[1:]) if plain in (None, "frac", "binom") else ("mark", plain or "")
 
 
 def _joined(tokens: list[Token]) -> list[Token]:
@@ -195,13 +207,33 @@ def _joined(tokens: list[Token]) -> list[Token]:
                 out[-1] = Token("mark", pair, out[-1].spaced)
                 continue
         out.append(token)
-    return out
+    return _unwrapped(out)
+
+
+def _unwrapped(tokens: list[Token]) -> list[Token]:
+    """Drop braces around the whole answer."""
+    while len(tokens) > 1 and tokens[0].text == "{" and tokens[-1].text == "}":
+        depth = 0
+        for token in tokens[:-1]:
+            depth += (token.text == "{") - (token.text == "}")
+            if depth == 0:
+                return tokens
+        tokens = tokens[1:-1]
+    return tokens
+
+
+_WRAPPING: Final = re.compile(
+    rf"\\(?:{_FONTS}|{_SIZES})\*?(?![A-Za-z])|\\(?:text)?color\s*\{{[^{{}}]*\}}|[$`{{}}]|\*\*|\\[()\[\]]"
+)
+_BLANKS: Final = re.compile(rf"\\[,;:!>\s]|\\(?:{_BLANK})(?![A-Za-z])|~")
 
 
 def visible(text: str) -> str:
     """Return the words an answer shows: no commands for fonts, no math delimiters, single blanks."""
     check_visible(text)
-    text = re.sub(rf"\\(?:{_FONTS}|{_SIZES})\*?(?![A-Za-z])|\\color\s*\{{[^{{}}]*\}}|[$`{{}}]|\*\*|\\[()\[\]]", "", text)
+    text = re.sub(
+        rf"\\(?:{_FONTS}|{_SIZES})\*?(?![A-Za-z])|\\color\s*\{{[^{{}}]*\}}|[$`{{}}]|\*\*|\\[()\[\]]", "", text
+    )
     text = re.sub(rf"\\[,;:!>\s]|\\(?:{_BLANK})(?![A-Za-z])|~", " ", text)
     return re.sub(r"\s+", " ", text).strip()
 

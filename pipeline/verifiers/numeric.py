@@ -148,16 +148,10 @@ class _Evaluation:
         if op == "const":
             return self.constant(str(node.value))
         values = [self.value(arg) for arg in node.args]
-        if op == "add":
-            return self.sum(values)
-        if op in ("mul", "apply"):
-            return self.product(values)
-        if op == "neg":
-            return -values[0]
-        if op == "div":
-            return self.quotient(*values)
-        if op == "pow":
-            return self.power(values[0], values[1], node)
+        if op in ("add", "mul", "apply"):
+            return self.sum(values) if op == "add" else self.product(values)
+        if op in ("div", "pow"):
+            return self.quotient(*values) if op == "div" else self.power(values[0], values[1], node)
         return self.special(op, values, node)
 
     def constant(self, name: str) -> Value:
@@ -214,20 +208,21 @@ class _Evaluation:
         return self.mp.power(base, exponent)
 
     def special(self, op: str, values: list[Value], node: Node) -> Value:
-        mp = self.mp
-        if op == "root":
-            return self.root(values[0], values[1])
-        if op == "abs":
-            return abs(values[0])
-        if op == "deg":
-            return values[0] * mp.pi / 180
-        if op in ("floor", "ceil") and mp.im(values[0]) == 0:
-            return getattr(mp, op)(values[0])
-        if op == "fact":
-            return self.gamma(values[0] + 1)
+        mp, first = self.mp, values[0]
+        if op in ("floor", "ceil") and mp.im(first) == 0:
+            return getattr(mp, op)(first)
         if op == "call":
             return self.function(str(node.value), values)
-        raise _Skip
+        operations = {
+            "neg": lambda: -first,
+            "abs": lambda: abs(first),
+            "deg": lambda: first * mp.pi / 180,
+            "root": lambda: self.root(*values),
+            "fact": lambda: self.gamma(first + 1),
+        }
+        if op not in operations:
+            raise _Skip
+        return operations[op]()
 
     def root(self, index: Value, radicand: Value) -> Value:
         if self.mp.im(index) != 0 or index != int(index) or not 1 <= index <= 1000:

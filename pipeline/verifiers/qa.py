@@ -1,4 +1,4 @@
-"""Short answers: equal to the gold or one of its aliases after lower case, no punctuation, no articles, single blanks."""
+"""Short answers: equal to the gold or one of its aliases in lower case without punctuation and articles."""
 
 import json
 import re

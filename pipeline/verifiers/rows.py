@@ -12,10 +12,10 @@ def verify_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         verdict, extracted, reason = judge(
             row.get("verifier") or "math",
             row.get("answer"),
-            row.get("answer_type"),
-            row.get("tolerance"),
             row["completion"],
             row.get("finish_reason") or "stop",
-            row.get("question"),
+            answer_type=row.get("answer_type"),
+            tolerance=row.get("tolerance"),
+            question=row.get("question"),
         )
         yield {"id": row.get("id"), "verdict": verdict, "extracted": extracted, "reason": reason}

@@ -64,7 +64,7 @@ def members(node: Node) -> list[Node]:
         if any(arg.op not in ("set", "empty") for arg in node.args):
             raise Unreadable("a union of something else than sets of values")
         return [m for arg in node.args for m in members(arg)]
-    return [m for m in _signs(node)]
+    return _signs(node)
 
 
 def _listed(node: Node) -> list[Node]:

@@ -22,9 +22,8 @@ class Node(NamedTuple):
 
 ZERO: Final = Node("num", value=Fraction(0))
 ONE: Final = Node("num", value=Fraction(1))
-ARITHMETIC: Final = frozenset(
-    "num sym const add mul div neg pow root fact abs floor ceil call apply deg pending".split()
-)
+_ARITHMETIC_OPS: Final = "num sym const add mul div neg pow root fact abs floor ceil call apply deg pending"
+ARITHMETIC: Final = frozenset(_ARITHMETIC_OPS.split())
 
 
 def number(value: Fraction | int) -> Node:

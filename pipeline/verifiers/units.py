@@ -4,8 +4,8 @@ import re
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from pipeline.verifiers.grammar import parse_tokens
 from pipeline.verifiers.notation import Token, Unreadable, tokenise
+from pipeline.verifiers.parsing import parse_tokens
 from pipeline.verifiers.tree import Node, is_arithmetic, number
 
 Dimension = tuple[tuple[str, int], ...]
@@ -26,14 +26,17 @@ class Quantity(NamedTuple):
 
 
 _TABLE: Final = """
-length m: m meter metre 1 | km kilometer kilometre 1000 | cm centimeter centimetre 1/100 | mm millimeter millimetre 1/1000
+length m: m meter metre 1 | km kilometer kilometre 1000 | cm centimeter centimetre 1/100
+ | mm millimeter millimetre 1/1000
  | dm decimeter decimetre 1/10 | µm um micrometer micron 1/1000000 | nm nanometer nanometre 1/1000000000
  | in inch inche 254/10000 | ft foot feet 3048/10000 | yd yard 9144/10000 | mi mile 1609344/1000 | nmi 1852
-mass kg: kg kilogram kilo 1 | g gram gramme gm 1/1000 | mg milligram 1/1000000 | t tonne 1000 | lb pound-mass 45359237/100000000
+mass kg: kg kilogram kilo 1 | g gram gramme gm 1/1000 | mg milligram 1/1000000 | t tonne 1000
+ | lb pound-mass 45359237/100000000
  | oz ounce 45359237/1600000000
 time s: s sec second 1 | ms millisecond 1/1000 | min minute 60 | h hr hour 3600 | day d 86400 | week wk 604800
 calendar month: month mo 1 | year yr 12 | decade 120 | century centurie 1200
-volume L: L l liter litre 1 | mL ml milliliter millilitre 1/1000 | cL cl centiliter 1/100 | gal gallon 3785411784/1000000000
+volume L: L l liter litre 1 | mL ml milliliter millilitre 1/1000 | cL cl centiliter 1/100
+ | gal gallon 3785411784/1000000000
  | qt quart 946352946/1000000000 | pt pint 473176473/1000000000 | cup 2365882365/10000000000
 angle deg: deg degree circ ° 1 | arcminute 1/60 | arcsecond 1/3600 | rev revolution 360
 currency USD: USD $ dollar 1 | cent ¢ c/ 1/100
@@ -42,7 +45,8 @@ currency GBP: GBP £ pound 1
 currency JPY: JPY ¥ yen 1
 currency INR: INR ₹ rupee Rs 1
 force N: N newton 1 | kN kilonewton 1000
-energy J: J joule 1 | kJ kilojoule 1000 | MJ megajoule 1000000 | cal calorie 4184/1000 | kcal kilocalorie 4184 | eV 1602176634/10000000000000000000000000000
+energy J: J joule 1 | kJ kilojoule 1000 | MJ megajoule 1000000 | cal calorie 4184/1000
+ | kcal kilocalorie 4184 | eV 1602176634/10000000000000000000000000000
 power W: W watt 1 | kW kilowatt 1000 | MW megawatt 1000000
 pressure Pa: Pa pascal 1 | kPa kilopascal 1000 | bar 100000 | atm atmosphere 101325
 electric V: V volt 1 | mV millivolt 1/1000 | kV kilovolt 1000
@@ -57,10 +61,13 @@ amount mol: mol mole 1
 area acre: acre 1
 percent %: % percent 1
 """
-_ALIASES: Final = {"mph": "mi/h", "kmh": "km/h", "kph": "km/h", "kmph": "km/h", "mps": "m/s", "fps": "ft/s", "rpm": "rev/min"}
-_ALIASES |= {"sqft": "ft^2", "sqm": "m^2", "cc": "cm^3", "kwh": "kW*h", "hectare": "hm^2", "ha": "hm^2"}
+_ALIASES: Final = {
+    "mph": "mi/h", "kmh": "km/h", "kph": "km/h", "kmph": "km/h", "mps": "m/s", "fps": "ft/s", "rpm": "rev/min",
+    "sqft": "ft^2", "sqm": "m^2", "cc": "cm^3", "kwh": "kW*h", "hectare": "hm^2", "hectares": "hm^2", "ha": "hm^2",
+}  # fmt: skip
 _RADIAN: Final = Node("div", (number(180), Node("const", value="pi")))
-_NOT_UNITS: Final = frozenset("or and not is are no wrong maybe the a an of mod if then from to approx about".split())
+_OTHER_WORDS: Final = "or and not is are no wrong maybe the a an of mod if then from to approx about only guess unsure"
+_NOT_UNITS: Final = frozenset(_OTHER_WORDS.split())
 
 
 def _read_table() -> dict[str, tuple[str, Fraction]]:
@@ -103,9 +110,9 @@ def parse_unit(text: str, *, opaque: bool = False) -> Unit | None:
             unit = _simple(name)
             if unit is None:
                 return _opaque(text) if opaque else None
-            power = -power if sign == "/" else power
-            dimension[unit[0]] = dimension.get(unit[0], 0) + power
-            factor *= unit[1] ** power
+            signed = -power if sign == "/" else power
+            dimension[unit[0]] = dimension.get(unit[0], 0) + signed
+            factor *= unit[1] ** signed
     if not dimension:
         return None
     return Unit(*_in_litres(dimension, factor))
@@ -149,7 +156,7 @@ _CURRENCY: Final = {"$": "$", "€": "€", "£": "£", "¥": "¥", "₹": "₹"
 
 def read_quantity(text: str, *, opaque: bool = False, strict: bool = False) -> Quantity:
     """Split an answer into its number and its unit. `strict` takes a unit of one letter only where it is set apart."""
-    tokens = [t for t in tokenise(text)]
+    tokens = tokenise(text)
     if tokens and tokens[0].text in _CURRENCY:
         return Quantity(_value(tokens[1:]), parse_unit(tokens[0].text))
     if len(tokens) > 1 and tokens[0].text == "-" and tokens[1].text in _CURRENCY:
@@ -167,6 +174,8 @@ def _may_start_unit(tokens: list[Token], index: int, strict: bool) -> bool:
     token = tokens[index]
     if token.kind == "word":
         return token.spaced or len(token.text) > 1 or not strict
+    if token.text == "frac":
+        return index + 2 < len(tokens) and tokens[index + 2].kind in ("text", "word")
     if token.kind in ("text", "command"):
         return True
     if token.text == "^":
@@ -177,8 +186,11 @@ def _may_start_unit(tokens: list[Token], index: int, strict: bool) -> bool:
 def _unit_text(tokens: list[Token]) -> str:
     """Write the tokens of a unit as one text; words keep their blanks, braces and the circle of degrees go."""
     text = ""
+    if tokens[0].text == "frac":  # \\frac{km}{h}
+        closing = next((k for k, t in enumerate(tokens) if t.text == "}"), 0)
+        tokens = [*tokens[1:closing], Token("mark", "/", False), *tokens[closing + 2 :]]
     for token in tokens:
-        joined = not token.spaced and token.kind != "text" or token.text in ("^", "/", "*", "{", "}")
+        joined = (not token.spaced and token.kind != "text") or token.text in ("^", "/", "*", "{", "}")
         text += ("" if joined else " ") + token.text
     text = re.sub(r"[{}()]", "", text).strip()
     text = re.sub(r"^\^?\s*(?:circ|°|o(?=$| ))\s*(?=[CFK]\b|$)", "°", text)

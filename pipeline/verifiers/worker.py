@@ -5,6 +5,7 @@ its deadline is killed and replaced; one that dies on its own is replaced and it
 threads and event loops (it blocks the calling thread only) and after a fork (the child makes a pool of its own).
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -66,10 +67,8 @@ class _Worker:
         """End the worker at once."""
         self.channel.close()
         if self.handle is not None:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.handle, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             os.close(self.handle)
             self.handle = None
 
@@ -115,10 +114,15 @@ class WorkerPool:
         with self._slots.mutex:
             return [w.pid for w in self._slots.queue if w is not None]
 
+    def forking_pid(self) -> int | None:
+        """Return the process id of the process that forks the workers (for tests)."""
+        return self._parent.pid if self._parent else None
+
     def close(self) -> None:
         """End all idle workers and the process that forks them."""
+        for worker in [self._slots.get() for _ in range(self.workers)]:
+            self._retired(worker)
         for _ in range(self.workers):
-            self._retired(self._slots.get())
             self._slots.put(None)
         with self._lock:
             self._stop_parent()
@@ -147,7 +151,7 @@ class WorkerPool:
     def _start_parent(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         code = f"from pipeline.verifiers.worker_process import forking_parent; forking_parent({theirs.fileno()})"
-        self._parent = subprocess.Popen(
+        self._parent = subprocess.Popen(  # noqa: S603 (the command is our own)
             [sys.executable, "-P", "-c", code],
             env={"PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
@@ -188,7 +192,7 @@ _settings: dict[str, Any] = {}
 
 def configure(*, workers: int = 2, deadline: float = 5.0, memory: int = 1 << 30) -> None:
     """Set the size of the shared pool, its deadline in seconds, and the memory of each worker in bytes."""
-    global _shared  # noqa: PLW0603
+    global _shared
     with _shared_lock:
         old, _shared = _shared, None
         _settings.update(workers=workers, deadline=deadline, memory=memory)
@@ -207,7 +211,7 @@ def shared_pool() -> WorkerPool:
 
 def _forget() -> None:
     """A forked child shares its parent's sockets: it must not use them."""
-    global _shared, _shared_lock  # noqa: PLW0603
+    global _shared, _shared_lock
     _shared, _shared_lock = None, threading.Lock()
 
 

@@ -38,7 +38,7 @@ def decode(data: list[Any]) -> Node:
 
 def forking_parent(control_fd: int) -> None:
     """Fork one worker for every socket that arrives on the control socket; answer with its process id."""
-    import pipeline.verifiers.algebra  # noqa: F401, PLC0415  (loaded once, shared by all forks)
+    import pipeline.verifiers.algebra  # noqa: F401  (loaded once, shared by all forks)
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     control = socket.socket(fileno=control_fd)
@@ -67,7 +67,7 @@ def _work(channel: socket.socket, memory: int) -> None:
 
 
 def _answer(request: list[Any]) -> dict[str, Any]:
-    from pipeline.verifiers.algebra import Unsupported, decide  # noqa: PLC0415
+    from pipeline.verifiers.algebra import Unsupported, decide
 
     kind, left, right = request
     if kind == "sleep":  # for tests: a request that hangs

@@ -1,4 +1,4 @@
-"""A fake teacher for whole-pipeline tests: it knows the golds of the problems, and errs where the request's seed says."""
+"""A fake teacher for whole-pipeline tests: it knows the problems' golds, and errs where the request's seed says."""
 
 import random
 from pathlib import Path
@@ -11,7 +11,30 @@ from pipeline.records import Problem
 from tests.fake_server import MODEL_NAME
 
 FAMILIES = ("work_rate", "shopping", "ages", "linear_system")
-WORDS = "first then add take away the rest of it we know that so now count each part once more and compare both".split()
+WORDS = [
+    "first",
+    "then",
+    "add",
+    "take",
+    "away",
+    "the",
+    "rest",
+    "of",
+    "it",
+    "we",
+    "know",
+    "that",
+    "so",
+    "now",
+    "count",
+    "each",
+    "part",
+    "once",
+    "more",
+    "and",
+    "compare",
+    "both",
+]
 
 
 def config(folder: Path, url: str, *, count: int = 40, **changes: Any) -> Config:

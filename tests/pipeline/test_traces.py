@@ -1,4 +1,4 @@
-"""Rejection sampling: only whole, correct, reasoned traces, the most diverse first, every other completion explained."""
+"""Rejection sampling: only whole, correct, reasoned traces, the most diverse first, every other one explained."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.assess import Judged, assess_problem
 from pipeline.config import Assess, Select
-from pipeline.records import Completion, Problem, Provenance, Verdict, VerdictValue, make_problem
+from pipeline.records import Completion, Provenance, Verdict, VerdictValue, make_problem
 from pipeline.traces import repeated_share, select_traces, trace_text
 
 PROBLEM = make_problem("How many?", "42", domain="d", family="f", strategy="template", provenance=Provenance("g", "1"))
@@ -37,7 +37,10 @@ OBJECTIONS = [
     (judged("x", GOOD, finish_reason="length"), "truncated"),
     (judged("x", "and then we count them all once more " * 9 + "\\boxed{42}"), "repetitive"),
     (judged("x", "\\boxed{42} because we add the forty apples and the two pears"), "answer before reasoning"),
-    (judged("x", "**Answer:** 42. We add the forty apples and the two pears, so \\boxed{42}"), "answer before reasoning"),
+    (
+        judged("x", "**Answer:** 42. We add the forty apples and the two pears, so \\boxed{42}"),
+        "answer before reasoning",
+    ),
     (judged("x", GOOD), "same trace"),
 ]
 
@@ -50,7 +53,7 @@ def test_every_objection_has_its_name(row: Judged, reason: str) -> None:
 def test_the_most_diverse_come_first_and_the_rest_is_surplus() -> None:
     rows = [judged("near", NEAR), judged("good", GOOD), judged("other", OTHER)]
     picked, rejected = chosen(rows)
-    assert picked == ["other", "good"] or picked == ["good", "other"]
+    assert sorted(picked) == ["good", "other"]
     assert rejected == {"near": "surplus"}
     assert chosen(list(reversed(rows))) == (picked, rejected)
 

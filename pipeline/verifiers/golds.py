@@ -1,0 +1,52 @@
+"""What golds and agreement need of the verifiers: a gold's self-check, and an answer in a form that can be counted."""
+
+import json
+
+from pipeline.answers import extract, strip_marks
+from pipeline.records import Completion, Problem
+from pipeline.verifiers.equality import key_of
+from pipeline.verifiers.judging import judge
+from pipeline.verifiers.naming import unnamed
+from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key
+from pipeline.verifiers.parsing import parse
+
+BY_SPECIFICATION = ("countdown", "constraint", "code")
+
+
+def check_gold(problem: Problem) -> str | None:
+    """Return why the verifier would not accept the problem's own gold, or None.
+
+    A gold that is a specification (countdown, constraint, code) must at least be readable JSON.
+    """
+    if problem.answer is None:
+        return None
+    if problem.verifier in BY_SPECIFICATION:
+        try:
+            json.loads(problem.answer)
+        except ValueError as error:
+            return f"the {problem.verifier} specification is not JSON: {error}"
+        return None
+    text = f"\\boxed{{{problem.answer}}}"
+    result = judge(
+        problem.verifier,
+        problem.answer,
+        text,
+        answer_type=problem.answer_type,
+        tolerance=problem.tolerance,
+        question=problem.question,
+    )
+    return None if result.verdict == "correct" else f"{problem.answer!r} is {result.verdict}: {result.reason}"
+
+
+def canonical_answer(problem: Problem, completion: Completion) -> str | None:
+    """Return the committed answer in a form in which equal numbers are equal texts; None if none was committed."""
+    committed = extract(completion.text, completion.finish_reason)
+    if len(committed.answers) != 1:
+        return None
+    answer = strip_marks(committed.answers[0])
+    if problem.verifier != "math":
+        return answer
+    try:
+        return key_of(unnamed(parse(answer)))
+    except (Unreadable, Undefined, Limit):
+        return string_key(answer)

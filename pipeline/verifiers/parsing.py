@@ -1,0 +1,23 @@
+"""From text to tree. Raises Unreadable for what is not an answer and Limit for what is too large or too deep."""
+
+from pipeline.verifiers.atoms import primary
+from pipeline.verifiers.cursor import Cursor
+from pipeline.verifiers.grammar import items
+from pipeline.verifiers.notation import Token, Unreadable, tokenise
+from pipeline.verifiers.tree import Node
+
+
+def parse(text: str, *, join_thousands: bool = True) -> Node:
+    """Parse a whole answer. The result may be a value, a list, a relation, a set, an interval, a matrix."""
+    return parse_tokens(tokenise(text, join_thousands=join_thousands))
+
+
+def parse_tokens(tokens: list[Token]) -> Node:
+    """Parse all of the tokens (the list is used up)."""
+    if not tokens:
+        raise Unreadable("the answer is empty")
+    cursor = Cursor(tokens, primary)
+    node = items(cursor)
+    if cursor.position < len(cursor.tokens):
+        raise Unreadable(f"unexpected {cursor.peek().text[:20]!r}")
+    return node
