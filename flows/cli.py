@@ -133,18 +133,12 @@ def main() -> None:
     """Run the command. A failure the user can act on is one line; exit 2 for a bad configuration, 1 for the rest."""
     try:
         app()
-    except ConfigError as error:
-        sys.exit(_say(error, 2))
     except GradatimError as error:
-        sys.exit(_say(error, 1))
+        print(f"gradatim: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ConfigError) or isinstance(error.__cause__, ConfigError) else 1)
     except KeyboardInterrupt:
         print("stopped; what is finished is kept, the same command goes on", file=sys.stderr)
         sys.exit(130)
-
-
-def _say(error: GradatimError, code: int) -> int:
-    print(f"gradatim: {error}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -240,6 +240,11 @@ def extract(text: str, finish_reason: str = "stop") -> Committed:
     return Committed((), None, "none" if visible.strip() else "thinking only")
 
 
+def strip_special(text: str) -> str:
+    """Drop the special tokens that end a turn in common chat templates."""
+    return _SPECIAL.sub("", text)
+
+
 def strip_marks(answer: str) -> str:
     """Drop what may stand around an answer: special tokens, emphasis, code marks, math delimiters, a period."""
     answer = _SPECIAL.sub("", answer).strip()

@@ -7,8 +7,10 @@ one GGUF file. Everything is pinned: the original by its commit, each wheel and 
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.errors import GradatimError
 
-class ModelError(Exception):
+
+class ModelError(GradatimError):
     """A model cannot be had: one line that says what was looked for and what to do."""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import config
-from pipeline.models import ModelError, ModelFolder, resolve
+from pipeline.models import ModelFolder, resolve
 from pipeline.teacher import Answered, Request, TeacherError, split_reasoning
 
 
@@ -91,10 +91,7 @@ def _sampling(request: Request, room: int) -> Any:
 @asynccontextmanager
 async def open_vllm(settings: config.Teacher, engine: config.VllmEngine) -> AsyncIterator[VllmTeacher]:
     """Load the model; the engine's processes end with the block."""
-    try:
-        model = resolve(settings.model, revision=settings.revision)
-    except ModelError as error:
-        raise TeacherError(str(error)) from error
+    model = resolve(settings.model, revision=settings.revision)
     prepare_environment(engine)
     log = Path(tempfile.gettempdir()) / f"gradatim-vllm-{os.getpid()}.log"
     with _stderr_in(log):

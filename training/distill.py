@@ -21,17 +21,16 @@ from rich.console import Console
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.errors import GradatimError
 from pipeline.manifest import run_lock
-from pipeline.models import ModelError, ModelFolder, resolve
+from pipeline.models import ModelFolder, resolve
 from pipeline.records import canonical_json, content_id
 from pipeline.seeds import rng_for
 from pipeline.store import write_text
 from training.exports import SftData, SftRow, read_sft
 from training.held_out import TRAINED_ON, training_record
 from training.preflight import check_trained, length_budget, render
-from training.settings import StudentConfig, help_text
+from training.settings import CARD, StudentConfig, help_text
 from training.trainer import build_trainer, keep_freed_memory, last_whole_checkpoint, load_student
 
-CARD: Final = "gradatim.json"
 STARTED: Final = "started.json"
 CHECKPOINTS: Final = "checkpoints"
 PACKAGES: Final = ("torch", "transformers", "trl", "accelerate", "datasets")
@@ -55,7 +54,7 @@ class Lesson:
         settings = {"seed": self.config.seed, **self.config.sft.model_dump(exclude={"report_to", "checkpoint_steps"})}
         exports = [[export.run, export.hash] for export in self.data.exports]
         rows = [row.completion_id for row in self.train]
-        return content_id("distillation", self.student.name, self.student.revision, exports, rows, settings)
+        return content_id("distillation", self.student.revision, exports, rows, settings)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, OtherTraining) as error:
         print(error, file=sys.stderr)
         return 2
-    except (GradatimError, ModelError) as error:
+    except GradatimError as error:
         print(error, file=sys.stderr)
         return 1
     return 0

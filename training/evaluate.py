@@ -20,7 +20,6 @@ from rich.table import Table
 from pipeline import config
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.errors import GradatimError
-from pipeline.models import ModelError
 from pipeline.prompts import PROMPTS, render_prompt
 from pipeline.records import Completion, Problem, Verdict, VerdictValue, content_id
 from pipeline.seeds import rng_for
@@ -30,7 +29,7 @@ from pipeline.teacher import Request, Teacher, open_teacher
 from pipeline.verifiers import verify
 from training.comparison import Estimate, Line, compare_by_family
 from training.held_out import HeldOut, read_problem_file, read_test_splits, refuse_overlap, trained_on
-from training.settings import Evaluation, StudentConfig, help_text
+from training.settings import CARD, Evaluation, StudentConfig, help_text
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except (GradatimError, ModelError) as error:
+    except GradatimError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -106,6 +105,10 @@ def _plan(options: Namespace) -> Plan:
         whole = StudentConfig(student=options.models[0], data=(Path(),), output=Path(options.models[1]))
     else:
         whole = parse_model(StudentConfig, options.config, options.set)
+    if options.models is None and not (whole.output / CARD).is_file():
+        raise ConfigError(
+            f"{whole.output}: no trained student; first: python training/distill.py --config {options.config}"
+        )
     base, student = options.models or (whole.student, str(whole.output))
     settings, seed = whole.evaluation, whole.seed
     if settings.prompt not in PROMPTS:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import GradatimError
 from pipeline.prompts import render_prompt
 from pipeline.records import AnswerType, Message, Problem, Provenance, content_id, make_problem
+from pipeline.verifiers import VERIFIERS
 from training.exports import open_export, read_split
 
 TRAINED_ON: Final = "trained_on.json"
@@ -120,6 +121,8 @@ def _held_out(raw: Any, prompt: str, place: str) -> HeldOut:
         mistake = error.errors(include_url=False)[0]
         key = ".".join(map(str, mistake["loc"])) or "row"
         raise ProblemFileError(f"{place}: {key}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}") from None
+    if row.verifier not in VERIFIERS:
+        raise ProblemFileError(f"{place}: verifier: {row.verifier!r} is none of {', '.join(VERIFIERS)}")
     problem = make_problem(
         row.question,
         row.answer,

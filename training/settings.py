@@ -5,12 +5,14 @@ Defaults are for a 135M student on a CPU with two cores and a few hundred traces
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from pipeline.config import Engine, VllmEngine
+
+CARD: Final = "gradatim.json"  # in a student's folder: what it was made from; there once the training is finished
 
 
 class _Section(BaseModel):

@@ -32,6 +32,8 @@ from pipeline.verifiers.vocabulary import (
     WORD_CONSTANTS,
 )
 
+_D: Final = Node("sym", value="d")
+
 
 def primary(cursor: Cursor) -> Node:
     """Take one atom: whatever a power, a sign or a product can be made of."""
@@ -92,7 +94,7 @@ def word(cursor: Cursor, token: Token) -> Node:
         return Node("const", value=WORD_CONSTANTS[text])
     if text in ("sqrt", "cbrt"):
         return Node("root", (number(2 if text == "sqrt" else 3), argument(cursor)))
-    if text in PENDING:
+    if text in PENDING and cursor.peek().text in ("(", "{", "set{", "[", "_"):
         raise Unreadable(f"{text} is left to be worked out")
     for name in (text, text[:-1]):  # sin, sinx
         if name in FUNCTIONS:
@@ -140,6 +142,22 @@ def argument(cursor: Cursor) -> Node:
             raise Unreadable("digits without braces after a command")
         cursor.tokens[cursor.position : cursor.position + 1] = [Token("number", c, False) for c in token.text]
     return cursor.nested(cursor.primary)
+
+
+def fraction(cursor: Cursor) -> Node:
+    """Take a fraction; d/dx and dy/dx are derivatives, left to be worked out."""
+    top, bottom = argument(cursor), argument(cursor)
+    if _is_differential(bottom) and (_is_differential(top) or _without_power(top) == _D):
+        return Node("pending", (top, bottom), "derivative")
+    return Node("div", (top, bottom))
+
+
+def _is_differential(node: Node) -> bool:
+    return node.op == "mul" and _without_power(node.args[0]) == _D
+
+
+def _without_power(node: Node) -> Node:
+    return node.args[0] if node.op == "pow" else node
 
 
 def radical(cursor: Cursor, name: str) -> Node:
@@ -263,7 +281,7 @@ _BY_MARK: Final[dict[str, Callable[[Cursor], Node]]] = {
 _BY_COMMAND: Final[dict[str, Callable[[Cursor], Node]]] = {
     "pi": lambda _cursor: Node("const", value="pi"),
     "R": lambda _cursor: Node("reals"),
-    "frac": lambda cursor: Node("div", (argument(cursor), argument(cursor))),
+    "frac": fraction,
     "binom": lambda cursor: Node("call", (argument(cursor), argument(cursor)), "binom"),
     "sqrt": lambda cursor: radical(cursor, "sqrt"),
     "cbrt": lambda cursor: radical(cursor, "cbrt"),

@@ -32,11 +32,13 @@ def read_letter(answer: str, question: str | None) -> str:
     if match is None:
         raise Unreadable("not a letter")
     letter = next(group for group in match.groups()[:3] if group)
+    if letter.islower():
+        raise Unreadable("a word, not a letter")
     rest = match.group(6).strip()
     if not rest and match.group(4) not in (",", "-"):
-        return letter.upper()
+        return letter
     bare = match.group(3) is not None and not match.group(4)
-    if letter.islower() or (bare and not match.group(5)):
+    if bare and not match.group(5):
         raise Unreadable("a word, not a letter")
     known = options(question or "").get(letter)
     if known is None or option_key(known) != option_key(rest):

@@ -46,7 +46,7 @@ def _refuse(name: str) -> None:
 
 def _json_object(text: str, spec: Spec) -> bool:
     """Strict JSON: one object with the keys at its top level, as the whole text or in one fence."""
-    fenced = re.fullmatch(r"\s*```(?:json|JSON)?[ \t]*\n(.*?)\n?[ \t]*```\s*", text, re.DOTALL)
+    fenced = re.fullmatch(r"\s*```(?:json|JSON)?\s+(.*?)\s*```\s*", text, re.DOTALL)
     body = fenced.group(1) if fenced else text
     if len(body) > MAX_JSON:
         raise Undecided("the JSON text is too long")

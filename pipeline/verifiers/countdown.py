@@ -22,16 +22,21 @@ _SIGNS: Final = {
     "−": "-",
     "–": "-",
 }
-_TOKEN: Final = re.compile(r"\s*(?:(\d{1,9})|([-+*/()]))\s*")
+_TOKEN: Final = re.compile(r"\s*(?:([0-9]{1,9})|([-+*/()]))\s*")
+
+
+def read_problem(gold: str) -> tuple[Counter[int], Fraction]:
+    """Read the numbers and the target of a problem. Raises Undecided if they cannot be read."""
+    try:
+        spec = json.loads(gold)
+        return Counter(int(n) for n in spec["numbers"]), Fraction(spec["target"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Undecided(f"the problem's numbers and target cannot be read: {error}") from error
 
 
 def same_countdown(gold: str, answer: str) -> bool:
     """Judge an expression against {"numbers": […], "target": N}."""
-    try:
-        spec = json.loads(gold)
-        numbers, target = Counter(int(n) for n in spec["numbers"]), Fraction(spec["target"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise Undecided(f"the problem's numbers and target cannot be read: {error}") from error
+    numbers, target = read_problem(gold)
     tokens = _tokens(answer)
     used = Counter(int(t) for t in tokens if t.isdigit())
     value, rest = _sum(tokens, 0, 0)
@@ -45,7 +50,7 @@ def _tokens(answer: str) -> list[str]:
         raise Limit("the expression is too long")
     for sign, plain in _SIGNS.items():
         answer = answer.replace(sign, f" {plain} " if sign[0] == "\\" else plain)
-    answer = re.sub(r"\\(?:left|right|[bB]igg?[lr]?|[,;:! ])|[$]", " ", answer).replace("[", "(").replace("]", ")")
+    answer = re.sub(r"\\(?:left|right|[bB]igg?[lr]?|[,;:! ])|[$]", " ", answer)
     answer = re.sub(r"\\d?frac\s*\{(\d+)\}\s*\{(\d+)\}", r"(\1/\2)", answer)
     tokens: list[str] = []
     position = 0

@@ -8,7 +8,7 @@ from pipeline.verifiers.equality import SymbolicCheck, equal_values, fold, rng_o
 from pipeline.verifiers.exact import rational
 from pipeline.verifiers.notation import Undefined
 from pipeline.verifiers.numeric import constant_value
-from pipeline.verifiers.tree import ZERO, Node, number, symbols
+from pipeline.verifiers.tree import ZERO, Node, is_arithmetic, number, symbols
 
 Equal = Callable[[Node, Node], bool]
 _TRIES: Final = 8
@@ -35,6 +35,22 @@ def same_equation(left: Node, right: Node, symbolic: SymbolicCheck) -> bool:
     return symbolic("equation", fold(a), fold(b))
 
 
+def is_inequality(node: Node) -> bool:
+    """Tell whether a tree is one inequality of two values."""
+    return node.op == "rel" and node.value in ("<", ">", "<=", ">=") and all(map(is_arithmetic, node.args))
+
+
+def same_inequality(left: Node, right: Node, symbolic: SymbolicCheck) -> bool:
+    """Tell whether two inequalities are the same up to sides, terms moved and a positive factor."""
+    sides = [Node("rel", n.args[::-1]) if str(n.value)[0] == ">" else n for n in (left, right)]
+    a, b = map(difference, sides)
+    if symbols(a) != symbols(b) or len(str(left.value)) != len(str(right.value)):
+        return False
+    ratio = _ratio(a, b)
+    size = None if ratio is None else constant_value(ratio)
+    return size is not None and size > 0 and equal_values(a, Node("mul", (ratio or ZERO, b)), symbolic)
+
+
 def _ratio(a: Node, b: Node) -> Node | None:
     """Return the quotient of the two at a point where neither is zero: the only constant that could join them."""
     rng = rng_of(fold(a), fold(b))
@@ -56,6 +72,3 @@ def substitute(node: Node, point: dict[str, Node]) -> Node:
     if node.op == "sym":
         return point.get(str(node.value), node)
     return Node(node.op, tuple(substitute(arg, point) for arg in node.args), node.value) if node.args else node
-
-
-__all__ = ["ZERO", "difference", "is_equation", "same_equation", "substitute"]

@@ -12,7 +12,7 @@ NUMBER_TYPES: Final = frozenset([None, "integer", "rational", "decimal"])
 _BOX: Final = r"\boxed{"
 _NUMBER: Final = re.compile(
     r"([-+]?[0-9]{1,3}(?:,[0-9]{3})+|[-+]?[0-9]{1,18})(\.[0-9]{1,18})?"
-    r"|([-+]?)(?:\\[dt]?frac\{([0-9]{1,18})\}\{([0-9]{1,18})\}|([0-9]{1,18})/([0-9]{1,18}))"
+    r"|([-+]?)(?:\\[dt]?frac\{(-?[0-9]{1,18})\}\{([0-9]{1,18})\}|([0-9]{1,18})/([0-9]{1,18}))"
 )
 # Whatever could hide a box, or move it out of the answer, goes the general way: tags, comments, commands that hide.
 _SUSPECT: Final = re.compile(

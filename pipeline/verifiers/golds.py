@@ -1,30 +1,39 @@
 """What golds and agreement need of the verifiers: a gold's self-check, and an answer in a form that can be counted."""
 
 import json
+from collections.abc import Callable
+from typing import Final
 
 from pipeline.answers import extract, strip_marks
 from pipeline.records import Completion, Problem
-from pipeline.verifiers.equality import key_of
+from pipeline.verifiers.constraint import read_specs
+from pipeline.verifiers.countdown import read_problem
+from pipeline.verifiers.equality import Undecided, key_of
 from pipeline.verifiers.judging import judge
 from pipeline.verifiers.naming import unnamed
 from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key
 from pipeline.verifiers.parsing import parse
+from pipeline.verifiers.structures import members
 
-BY_SPECIFICATION = ("countdown", "constraint", "code")
+SPECIFICATIONS: Final[dict[str, Callable[[str], object]]] = {
+    "countdown": read_problem,
+    "constraint": read_specs,
+    "code": json.loads,
+}
 
 
 def check_gold(problem: Problem) -> str | None:
     """Return why the verifier would not accept the problem's own gold, or None.
 
-    A gold that is a specification (countdown, constraint, code) must at least be readable JSON.
+    A gold that is a specification (countdown, constraint) must be one that can be read.
     """
     if problem.answer is None:
         return None
-    if problem.verifier in BY_SPECIFICATION:
+    if problem.verifier in SPECIFICATIONS:
         try:
-            json.loads(problem.answer)
-        except ValueError as error:
-            return f"the {problem.verifier} specification is not JSON: {error}"
+            SPECIFICATIONS[problem.verifier](problem.answer)
+        except (ValueError, Undecided) as error:
+            return f"the {problem.verifier} specification: {error}"
         return None
     text = f"\\boxed{{{problem.answer}}}"
     result = judge(
@@ -47,6 +56,9 @@ def canonical_answer(problem: Problem, completion: Completion) -> str | None:
     if problem.verifier != "math":
         return answer
     try:
-        return key_of(unnamed(parse(answer)))
+        node = unnamed(parse(answer))
+        if node.op in ("list", "set") and problem.answer_type != "tuple":
+            return f"{{{', '.join(sorted({key_of(m) for m in members(node)}))}}}"
+        return key_of(node)
     except (Unreadable, Undefined, Limit):
         return string_key(answer)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from pipeline.answers import Committed, extract, strip_marks, strip_thinking
+from pipeline.answers import Committed, extract, strip_marks, strip_special, strip_thinking
 from pipeline.records import VerdictValue
 from pipeline.verifiers.choice import same_choice
 from pipeline.verifiers.constraint import failed_constraint
@@ -87,6 +87,11 @@ def _fresh(case: Case) -> Judgement:
 
 
 _cached = lru_cache(maxsize=CACHE_SIZE)(_fresh)
+
+
+def clear_cache() -> None:
+    """Forget all judgements (for benchmarks and tests)."""
+    _cached.cache_clear()
 
 
 _REASONS: Final = {True: "equal to the gold", False: "not equal to the gold"}
@@ -173,6 +178,7 @@ def _same_without_type(case: Case, gold: str, answer: str, context: Context) -> 
 
 def _judge_constraint(case: Case) -> Judgement:
     text, closed = strip_thinking(case.text)
+    text = strip_special(text)
     if case.finish_reason == "length" or not closed:
         return Judgement("undecided", None, "the output was cut off")
     try:

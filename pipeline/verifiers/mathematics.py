@@ -11,13 +11,14 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
-from pipeline.verifiers import choice
+from pipeline.verifiers.bases import based_digits
+from pipeline.verifiers.choice import same_choice
 from pipeline.verifiers.equality import SymbolicCheck, equal_values, fold
-from pipeline.verifiers.equations import is_equation, same_equation, substitute
+from pipeline.verifiers.equations import is_equation, is_inequality, same_equation, same_inequality, substitute
 from pipeline.verifiers.exact import rational
 from pipeline.verifiers.intervals import read_region, same_region
 from pipeline.verifiers.naming import split_name, unnamed, without_lead_in
-from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key, tokenise, visible
+from pipeline.verifiers.notation import Limit, Undefined, Unreadable, check_visible, string_key, tokenise, visible
 from pipeline.verifiers.numeric import constant_value
 from pipeline.verifiers.parsing import parse, parse_tokens
 from pipeline.verifiers.structures import members, read_matrix, read_tuple, same_any, same_matrix, same_members
@@ -151,7 +152,7 @@ def same_expression(gold: str, answer: str, context: Context) -> bool:
         return fold(wanted) == fold(given)
     if symbols(wanted) != symbols(given):
         given = _with_constant(wanted, given)
-        if symbols(given) - symbols(wanted) and not symbols(wanted) & symbols(given) and symbols(wanted):
+        if symbols(wanted) != symbols(given):
             return False
     return context.equal(wanted, given)
 
@@ -174,6 +175,16 @@ def same_equation_text(gold: str, answer: str, context: Context) -> bool:
     if _is_restated(gold, answer, context.question):
         raise Unreadable("the question's own equation")
     return same_equation(wanted, given, context.symbolic)
+
+
+def same_inequality_text(gold: str, answer: str, context: Context) -> bool:
+    """Compare two inequalities that are not solved for one variable: sides swapped, terms moved, a positive factor."""
+    wanted, given = _tree(gold), _tree(answer)
+    if not is_inequality(wanted) or not is_inequality(given):
+        raise Unreadable("not an inequality")
+    if _is_restated(gold, answer, context.question):
+        raise Unreadable("the question's own inequality")
+    return same_inequality(wanted, given, context.symbolic)
 
 
 def _is_restated(gold: str, answer: str, question: str) -> bool:
@@ -265,33 +276,13 @@ def same_boolean(gold: str, answer: str, context: Context) -> bool:
     return same_string(gold, answer, context)
 
 
-def same_choice(gold: str, answer: str, context: Context) -> bool:
-    """Compare two letters of a multiple choice."""
-    return choice.same_choice(gold, answer, context.question)
-
-
-# --- digits in a stated base
-
-_BASE_NAMES: Final = "two three four five six seven eight nine ten eleven twelve"
-_BASE_WORDS: Final = {word: base for base, word in enumerate(_BASE_NAMES.split(), 2)} | {"sixteen": 16}
-_BASED: Final = re.compile(r"\(?([0-9A-Fa-f]+)\)?_(?:\(?([0-9]{1,2})\)?|([a-z]+))")
-
-
-def _based(text: str) -> tuple[str, int] | None:
-    match = _BASED.fullmatch(re.sub(r"\s|\\,", "", visible(text)))
-    if match is None:
-        return None
-    base = int(match.group(2)) if match.group(2) else _BASE_WORDS.get(match.group(3), 0)
-    return match.group(1).lower().lstrip("0") or "0", base
-
-
 def same_based(gold: str, answer: str, _context: Context) -> bool:
     """Compare digits in a stated base: the base must be stated and the same."""
     name, equals, value = answer.partition("=")
-    given = _based(value if equals and re.fullmatch(r"\s*[A-Za-z]\s*", name) else answer)
+    given = based_digits(value if equals and re.fullmatch(r"\s*[A-Za-z]\s*", name) else answer)
     if given is None:
         raise Unreadable("digits without their base")
-    return given == _based(gold)
+    return given == based_digits(gold)
 
 
 # --- the type of the gold
@@ -310,8 +301,9 @@ _BY_TYPE: Final[dict[str, Comparison]] = {
     "matrix": same_matrix_text,
     "string": same_string,
     "boolean": same_boolean,
-    "choice": same_choice,
+    "choice": lambda gold, answer, context: same_choice(gold, answer, context.question),
     "base": same_based,
+    "inequality": same_inequality_text,
 }
 
 
@@ -325,7 +317,7 @@ def _is_percentage(text: str) -> bool:
 @lru_cache(maxsize=8192)
 def inferred_types(gold: str) -> tuple[str, ...]:
     """Return the types a gold without a declared type may be read as: usually one, several where it is ambiguous."""
-    if _based(gold) is not None:
+    if based_digits(gold) is not None:
         return ("base",)
     if _is_percentage(gold):
         return ("percent",)
@@ -350,7 +342,7 @@ def _types_of(node: Node) -> tuple[str, ...]:
     if node.op == "seq":
         return ("tuple", "interval")[: len(node.args)] if node.value == "()" else ("interval", "members")
     if node.op == "rel":
-        return ("equation",) if node.value == "=" else ("interval", "string")
+        return ("equation",) if node.value == "=" else ("interval", "inequality")
     if node.op == "union" and all(arg.op == "set" for arg in node.args):
         return ("set",)
     if is_arithmetic(node):
@@ -379,7 +371,7 @@ _BY_TYPE["members"] = _same_seq
 def compare(gold: str, answer: str, answer_type: str | None, context: Context) -> bool:
     """Tell whether the answer equals the gold under its type; without a type, under any reading of the gold."""
     answer = without_lead_in(answer)
-    tokenise(answer)
+    check_visible(answer)
     return answer.strip() == gold.strip() or _compare_by_type(gold, answer, answer_type, context)
 
 

@@ -47,17 +47,13 @@ _NAMES: Final[dict[str, Callable[[Node], bool]]] = {
     "apply": _is_function_value,
     "mul": _is_letters,
     "abs": lambda node: is_name(node.args[0]),
-    "div": lambda node: all(map(_is_differential, node.args)),
+    "pending": lambda node: node.value == "derivative",
     "seq": lambda node: all(part.op == "sym" for part in node.args),
 }
 
 
 def _is_inverse(node: Node) -> bool:
     return node.op == "pow" and node.args[0].op == "sym" and node.args[1] == Node("neg", (ONE,))
-
-
-def _is_differential(node: Node) -> bool:
-    return node.op == "mul" and node.args[0] == Node("sym", value="d") and len(node.args) == 2
 
 
 def split_name(node: Node) -> tuple[Node | None, Node]:
@@ -77,7 +73,9 @@ def split_name(node: Node) -> tuple[Node | None, Node]:
 
 def _base_names(name: Node) -> frozenset[str]:
     """Return the symbols that would make an equation of the naming: those of f(x) are only f."""
-    return symbols(name.args[0]) if name.op == "apply" else symbols(name) if name.op != "div" else frozenset()
+    if name.op == "mul" and _is_inverse(name.args[0]):
+        return symbols(name.args[0])
+    return symbols(name.args[0]) if name.op == "apply" else symbols(name) if name.op != "pending" else frozenset()
 
 
 def unnamed(node: Node) -> Node:

@@ -140,13 +140,15 @@ def check_visible(text: str) -> None:
     """Raise Unreadable if the answer holds what a reader would not see as it is read here, Limit if it is too long."""
     if len(text) > MAX_CHARACTERS:
         raise Limit(f"the answer has more than {MAX_CHARACTERS} characters")
-    if _HIDDEN.search(text) or ("%" in text and _COMMENT.search(text)):
+    if _HIDDEN.search(text):
         raise Unreadable("the answer holds text that a reader would not see")
 
 
 def tokenise(text: str, *, join_thousands: bool = True) -> list[Token]:
     """Cut an answer into tokens. Without `join_thousands`, a bare comma always separates (1,200 is two numbers)."""
     check_visible(text)
+    if "%" in text and _COMMENT.search(text):
+        raise Unreadable("the answer holds a comment")
     tokens: list[Token] = []
     spaced = False
     position = 0

@@ -71,11 +71,12 @@ def _compare(left: Node, right: Node, rng: Random, digits: int) -> bool | None:
     names = sorted(symbols(left) | symbols(right))
     mp = _context()
     mp.dps = digits
+    reach = min(max(_largest(left), _largest(right), 200), 10**9)
     complex_allowed = not names or _mentions_i(left) or _mentions_i(right)
     if not names:
         return _compare_at(left, right, [{}], mp, complex_allowed)
     for draw, allowed in ((_real_point, complex_allowed), (_integer_point, complex_allowed), (_real_point, True)):
-        points = ({name: draw(rng, mp, k) for name in names} for k in range(5 * len(_SCALES)))
+        points = ({name: draw(rng, mp, k, reach) for name in names} for k in range(5 * len(_SCALES)))
         verdict = _compare_at(left, right, points, mp, allowed)
         if verdict is not None:
             return verdict
@@ -104,18 +105,28 @@ def _close(a: Value, b: Value, mp: Any, point: Point) -> bool:
     return bool(abs(a - b) <= size * mp.mpf(10) ** (-mp.dps // 2))
 
 
-# Small, middle and large points of both signs: |x - 100| and 100 - x agree on all but the large ones.
-_SCALES: Final = (3, -3, 1000, -1000, 30, -1)
+# Small points of both signs, and points of both signs beyond the largest number written (None): |x - 100| and 100 - x
+# agree on all but those.
+_SCALES: Final = (3, -3, None, -1, 30, None, -30)
 
 
-def _real_point(rng: Random, mp: Any, number: int) -> Value:
+_FAR_BELOW: Final = 5
+
+
+def _real_point(rng: Random, mp: Any, number: int, reach: int) -> Value:
     scale = _SCALES[number % len(_SCALES)]
-    sign = rng.choice((1, -1)) if number >= len(_SCALES) or abs(scale) in (1, 30) else 1
-    return sign * scale * mp.mpf(rng.randint(10**10, 10**12)) / 10**12
+    sign = rng.choice((1, -1)) if number >= len(_SCALES) else -1 if number == _FAR_BELOW else 1
+    return sign * (scale or 5 * reach) * mp.mpf(rng.randint(4 * 10**11, 10**12)) / 10**12
 
 
-def _integer_point(rng: Random, mp: Any, number: int) -> Value:
+def _integer_point(rng: Random, mp: Any, number: int, _reach: int) -> Value:
     return mp.mpf(rng.randint(1, 6 + 2 * number))
+
+
+def _largest(node: Node) -> int:
+    """Return the size of the largest number written in the tree."""
+    own = int(abs(node.value)) + 1 if node.op == "num" and isinstance(node.value, Fraction) else 0
+    return max([own, *map(_largest, node.args)])
 
 
 def _mentions_i(node: Node) -> bool:

@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from string import punctuation
 
 from pipeline.verifiers.equality import Undecided
 from pipeline.verifiers.notation import visible
@@ -12,7 +13,7 @@ _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 def normalised(text: str) -> str:
     """Return the form in which two short answers are compared."""
-    kept = "".join(c for c in text.casefold() if not unicodedata.category(c).startswith(("P", "S")))
+    kept = "".join(c for c in text.casefold() if c not in punctuation and unicodedata.category(c)[0] != "P")
     return " ".join(_ARTICLES.sub(" ", kept).split())
 
 

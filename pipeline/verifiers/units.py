@@ -151,16 +151,21 @@ def _opaque(text: str) -> Unit | None:
     return Unit(((f"word {name}", 1),), number(1)) if len(name) > 1 else None
 
 
-_CURRENCY: Final = {"$": "$", "€": "€", "£": "£", "¥": "¥", "₹": "₹"}
+_CURRENCY: Final = frozenset("$€£¥₹")
 
 
 def read_quantity(text: str, *, opaque: bool = False, strict: bool = False) -> Quantity:
     """Split an answer into its number and its unit. `strict` takes a unit of one letter only where it is set apart."""
     tokens = tokenise(text)
-    if tokens and tokens[0].text in _CURRENCY:
-        return Quantity(_value(tokens[1:]), parse_unit(tokens[0].text))
-    if len(tokens) > 1 and tokens[0].text == "-" and tokens[1].text in _CURRENCY:
-        return Quantity(Node("neg", (_value(tokens[2:]),)), parse_unit(tokens[1].text))
+    if text.lstrip().startswith("$") and text.replace("\\$", "").count("$") == 1:
+        tokens.insert(0, Token("mark", "$", False))  # a lone dollar sign is no math delimiter
+    sign = tokens[:1] if tokens and tokens[0].text == "-" else []
+    if len(tokens) > len(sign) and tokens[len(sign)].text in _CURRENCY:
+        return Quantity(_value(sign + tokens[len(sign) + 1 :]), parse_unit(tokens[len(sign)].text))
+    return _compound(tokens) or _simple_quantity(tokens, opaque=opaque, strict=strict)
+
+
+def _simple_quantity(tokens: list[Token], *, opaque: bool, strict: bool) -> Quantity:
     for index in range(1, len(tokens)):
         if not _may_start_unit(tokens, index, strict):
             continue
@@ -168,6 +173,27 @@ def read_quantity(text: str, *, opaque: bool = False, strict: bool = False) -> Q
         if unit is not None:
             return Quantity(_value(tokens[:index]), unit)
     return Quantity(_value(tokens), None)
+
+
+def _compound(tokens: list[Token]) -> Quantity | None:
+    """Read 2 hours 30 minutes, or 5 ft 6 in: number and unit in turn, all of one kind."""
+    starts = [
+        k for k, t in enumerate(tokens) if t.kind == "number" and (k == 0 or tokens[k - 1].kind in ("word", "text"))
+    ]
+    if len(starts) < 2 or starts[0] != 0 or len(starts) > 4:
+        return None
+    parts: list[Node] = []
+    units: list[Unit] = []
+    for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
+        words = [t._replace(text=t.text.removesuffix(" and")) for t in tokens[start + 1 : end] if t.text != "and"]
+        unit = parse_unit(_unit_text(words)) if words else None
+        if unit is None:
+            return None
+        parts.append(Node("mul", (_value(tokens[start : start + 1]), unit.factor)))
+        units.append(unit)
+    if len({u.dimension for u in units}) > 1:
+        return None
+    return Quantity(Node("add", tuple(parts)), Unit(units[0].dimension, number(1)))
 
 
 def _may_start_unit(tokens: list[Token], index: int, strict: bool) -> bool:
@@ -179,7 +205,8 @@ def _may_start_unit(tokens: list[Token], index: int, strict: bool) -> bool:
     if token.kind in ("text", "command"):
         return True
     if token.text == "^":
-        return "".join(t.text for t in tokens[index + 1 : index + 4]) in ("circ", "{circ}", "°", "{°}", "{o}")
+        raised = "".join(t.text for t in tokens[index + 1 : index + 4])
+        return raised.startswith(("circ", "°")) or raised in ("{circ}", "{°}", "{o}")
     return token.text in ("°", "%", "€", "$", "£", "¢")
 
 

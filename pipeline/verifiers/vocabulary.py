@@ -13,8 +13,8 @@ sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh
 artanh ln log lg exp sgn Re Im
 """)
 PENDING: Final = _words("""
-int iint iiint oint sum prod coprod lim limsup liminf max min sup inf gcd lcm det mod bmod pmod tr dim deg arg
-argmax argmin rank partial nabla GCD LCM HCF lcd Pr
+derivative int iint iiint oint sum prod coprod lim limsup liminf max min sup inf gcd lcm det mod bmod pmod tr dim deg
+arg argmax argmin rank partial nabla GCD LCM HCF lcd Pr
 """)
 GREEK: Final = _words("""
 alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho varrho sigma tau

@@ -151,7 +151,7 @@ class WorkerPool:
     def _start_parent(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         code = f"from pipeline.verifiers.worker_process import forking_parent; forking_parent({theirs.fileno()})"
-        self._parent = subprocess.Popen(  # noqa: S603 (the command is our own)
+        self._parent = subprocess.Popen(
             [sys.executable, "-P", "-c", code],
             env={"PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,

@@ -38,7 +38,11 @@ def decode(data: list[Any]) -> Node:
 
 def forking_parent(control_fd: int) -> None:
     """Fork one worker for every socket that arrives on the control socket; answer with its process id."""
-    import pipeline.verifiers.algebra  # noqa: F401  (loaded once, shared by all forks)
+    from pipeline.verifiers.algebra import decide  # SymPy is loaded here only, once for all forks
+
+    x, y = (Node("sym", value=name) for name in "xy")
+    decide("equation", Node("mul", (x, y)), y)  # SymPy loads and builds much on first use
+    decide("value", Node("pow", (Node("add", (x, y)), x)), y)
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     control = socket.socket(fileno=control_fd)

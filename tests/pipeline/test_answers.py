@@ -24,6 +24,7 @@ EXTRACTED = [
     ("\\boxed{42}<think>\\boxed{41}</think>", ("42",), None),
     ("\\boxed{41}</think>\\boxed{42}", ("42",), None),
     ("a</think>\\boxed{41}</think>\\boxed{42}", ("42",), None),
+    ("\\boxed{41}<think>a</think> b</think>\\boxed{42}", ("42",), None),
     ("<think>\\boxed{42}", (), "cut off"),
     ("\\boxed{42}<think>wait", (), "cut off"),
     ("<think>\\boxed{42}</think>", (), "thinking only"),

@@ -72,6 +72,17 @@ def test_a_gold_that_cannot_be_read_is_not_the_models_fault() -> None:
     assert judge("constraint", "[]", "some text").verdict == "undecided"
 
 
+@pytest.mark.parametrize("k", range(12))
+def test_expressions_that_agree_on_one_side_only_are_different(k: int) -> None:
+    for gold, answer in (
+        (f"|x-{k}|", f"x-{k}"),
+        (f"\\sqrt{{(x+{k})^2}}", f"x+{k}"),
+        (f"|x-{900 * k}|", f"{900 * k}-x"),
+    ):
+        assert judge("math", gold, f"\\boxed{{{answer}}}", answer_type="expression").verdict == "incorrect"
+    assert judge("math", f"|x-{k}|", f"\\boxed{{\\sqrt{{(x-{k})^2}}}}", answer_type="expression").verdict == "correct"
+
+
 def test_an_unknown_verifier_is_an_error() -> None:
     with pytest.raises(ValueError, match="known are"):
         judge("maths", "42", r"\boxed{42}")

@@ -1,6 +1,7 @@
 """The pool of killable workers: deadlines, deaths, memory, threads, event loops, forks."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -96,7 +97,8 @@ def test_killed_workers_change_no_answer(pool: WorkerPool) -> None:
         while not stop.wait(0.02):
             for pid in pool.pids():
                 if rng.random() < 0.5:
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_now_and_then)
     killer.start()

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config_files import parse_model
 from pipeline.models import ModelFolder
 from tests.training.examples import problems, sft_row, write_run
 from training import distill
-from training.settings import Evaluation, Sft
+from training.exports import read_sft
+from training.settings import Evaluation, Sft, StudentConfig
 
 CONFIGS = Path(distill.__file__).parent / "configs"
 
@@ -57,8 +59,8 @@ def test_a_finished_student_is_left_alone_and_another_training_is_refused(
     student = ModelFolder("some/model", tmp_path, "1")
     monkeypatch.setattr(distill, "resolve", lambda *_, **__: student)
     config = write_config(tmp_path, run)
-    settings = distill.parse_model(distill.StudentConfig, config, [])
-    data = distill.read_sft(settings.data)
+    settings = parse_model(StudentConfig, config, [])
+    data = read_sft(settings.data)
     lesson = distill.Lesson(settings, student, data, data.train)
     (tmp_path / "out" / "checkpoints").mkdir(parents=True)
     (tmp_path / "out" / "gradatim.json").write_text(json.dumps({"fingerprint": lesson.fingerprint}))
@@ -74,12 +76,10 @@ def test_a_finished_student_is_left_alone_and_another_training_is_refused(
 
 
 def test_limit_draws_rows_by_the_seed(tmp_path: Path, run: Path) -> None:
-    rows = distill.read_sft([run]).train
+    rows = read_sft([run]).train
     chosen = {}
     for seed in range(6):
-        config = distill.parse_model(
-            distill.StudentConfig, write_config(tmp_path, run), ["sft.limit=2", f"seed={seed}"]
-        )
+        config = parse_model(StudentConfig, write_config(tmp_path, run), ["sft.limit=2", f"seed={seed}"])
         chosen[seed] = [row.completion_id for row in distill._limited(config, rows)]
         assert chosen[seed] == [row.completion_id for row in distill._limited(config, rows)]
     assert all(len(names) == 2 for names in chosen.values())
@@ -99,4 +99,4 @@ def test_help_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("name", ["demo.yaml", "local.yaml"])
 def test_the_configurations_we_ship_are_valid(name: str) -> None:
-    distill.parse_model(distill.StudentConfig, CONFIGS / name, [])
+    parse_model(StudentConfig, CONFIGS / name, [])

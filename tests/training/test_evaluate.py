@@ -15,6 +15,7 @@ from pipeline.teacher import Answered, Request
 from tests.training.examples import grpo_row, problems, write_run
 from training import evaluate
 from training.held_out import TRAINED_ON
+from training.settings import CARD
 
 MADE = problems(12)
 GOLD = {problem.id: str(problem.answer) for problem in MADE}
@@ -58,6 +59,9 @@ def run(tmp_path: Path) -> Path:
 
 
 def write_config(tmp_path: Path, run: Path) -> Path:
+    """Write the configuration of a student that is trained already."""
+    (tmp_path / "student").mkdir()
+    (tmp_path / "student" / CARD).write_text("{}")
     path = tmp_path / "student.yaml"
     path.write_text(f"student: base\ndata: [{run}]\noutput: {tmp_path / 'student'}\n")
     return path
@@ -98,10 +102,9 @@ def test_one_completion_is_greedy_several_are_sampled(
 def test_problems_that_were_trained_on_are_refused_unless_allowed(
     tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    student = tmp_path / "student"
-    student.mkdir()
-    (student / TRAINED_ON).write_text(json.dumps({"problem_ids": [MADE[3].id, MADE[4].id], "prompts": []}))
     arguments = ["--config", str(write_config(tmp_path, run))]
+    student = tmp_path / "student"
+    (student / TRAINED_ON).write_text(json.dumps({"problem_ids": [MADE[3].id, MADE[4].id], "prompts": []}))
     assert evaluate.main(arguments) == 1
     shown = capsys.readouterr().err
     assert f"{student}: trained on 2 of the 12 problems" in shown
@@ -122,26 +125,29 @@ def test_flags_are_enough_without_a_configuration(tmp_path: Path, teachers: list
     assert [line["name"] for line in lines] == ["all", "f0", "f1"]
 
 
+@pytest.fixture
+def in_folder(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_config(tmp_path, run)
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["--models", "a", "b"], 2, "give --config, or all of --models, --problems and --output"),
         (["--config", "student.yaml", "--set", "evaluation.k=2"], 2, "unknown key evaluation.k; allowed here: compl"),
         (["--config", "student.yaml", "--set", "evaluation.prompt=cot"], 2, "no prompt 'cot'; there are boxed, think"),
+        (
+            ["--config", "student.yaml", "--set", "output=new"],
+            2,
+            "new: no trained student; first: python training/dist",
+        ),
         (["--config", "student.yaml", "--problems", "absent.jsonl"], 1, "absent.jsonl: No such file or directory"),
     ],
 )
 def test_mistakes_are_one_line(
-    tmp_path: Path,
-    run: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    code: int,
-    message: str,
+    in_folder: None, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
 ) -> None:
-    write_config(tmp_path, run)
-    monkeypatch.chdir(tmp_path)
     try:
         ended = evaluate.main(arguments)
     except SystemExit as error:  # argparse's own

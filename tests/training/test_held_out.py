@@ -58,6 +58,7 @@ def test_problems_keep_their_ids_and_prompts(tmp_path: Path, kind: str) -> None:
         ({"question": "1+1?"}, r"p.jsonl:2: answer: field required"),
         ({**GOOD, "answer": 2}, r"p.jsonl:2: answer: input should be a valid string"),
         ({**GOOD, "answer_type": "number"}, r"p.jsonl:2: answer_type: input should be 'integer'"),
+        ({**GOOD, "verifier": "oracle"}, r"p.jsonl:2: verifier: 'oracle' is none of .*math"),
         ({**GOOD, "prompt": "1+1?"}, r"p.jsonl:2: prompt: input should be a valid list"),
         ("[1]", r"p.jsonl:2: row: input should be a valid dictionary"),
     ],

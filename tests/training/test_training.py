@@ -22,6 +22,7 @@ from training.trainer import build_trainer, last_whole_checkpoint, load_student
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROWS = 16
+MARK = 123.0
 SCRIPT = Path(distill.__file__)
 
 
@@ -32,14 +33,14 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    special = ["<|im_start|>", "<|im_end|>"]
+    start, end = special = ["<|im_start|>", "<|im_end|>"]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: i for i, token in enumerate([*special, *alphabet])}
     backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|im_end|>")
-    tokenizer.add_special_tokens({"additional_special_tokens": special[:1]})
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token=end, pad_token=end)
+    tokenizer.add_special_tokens({"additional_special_tokens": [start]})
     tokenizer.chat_template = CHATML
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -124,11 +125,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_student(config: Path) 
     output = config.parent / "out"
     command = [sys.executable, str(SCRIPT), "--config", str(config)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    whole = subprocess.run(
-        [*command, "--set", f"output={config.parent / 'whole'}"], env=environment, capture_output=True, text=True
-    )
-    assert whole.returncode == 0, whole.stderr
-    assert "Going on" not in whole.stdout
+    assert "Going on" not in finish([*command, "--set", f"output={config.parent / 'whole'}"], environment)
 
     killed = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoint = wait_for_checkpoint(output / "checkpoints", killed)
@@ -141,16 +138,29 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_student(config: Path) 
     torn.mkdir()
     (torn / "trainer_state.json").write_text('{"global_step": 9')
 
-    resumed = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert resumed.returncode == 0, resumed.stderr
-    assert f"Going on from {latest}" in resumed.stdout
+    mark(latest / "trainer_state.json")
+    assert f"Going on from {latest}" in finish(command, environment)
+    card = json.loads((output / "gradatim.json").read_text())
+    assert card["metrics"]["first_loss"] == MARK, "the checkpoint's state was not taken up"
     assert int(latest.name.split("-")[1]) >= checkpoint
     expected, found = weights(config.parent / "whole"), weights(output)
     assert [name for name in expected if not (expected[name] == found[name]).all()] == []
 
-    again = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert again.returncode == 0
-    assert again.stdout.startswith("Nothing to do")
+    assert finish(command, environment).startswith("Nothing to do")
+
+
+def mark(state: Path) -> None:
+    """Change the first loss that a checkpoint remembers."""
+    content = json.loads(state.read_text())
+    content["log_history"][0]["loss"] = MARK
+    state.write_text(json.dumps(content))
+
+
+def finish(command: list[str], environment: dict[str, str]) -> str:
+    """Run a training to its end; returns what it said."""
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 def wait_for_checkpoint(folder: Path, process: subprocess.Popen[bytes]) -> int:
