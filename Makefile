@@ -22,10 +22,11 @@ help:
 setup: $(INSTALLED)
 
 $(INSTALLED): requirements/cpu.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --progress-bar off --no-deps -r requirements/cpu.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
+	@echo "installing the pinned packages into $(VENV): some three minutes and 3.4 GB the first time"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --progress-bar off --no-deps -r requirements/cpu.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
 
 demo: setup
 	$(BIN)/gradatim build configs/demo.yaml

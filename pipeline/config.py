@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.config_files import parse_model
+from pipeline.prompts import PromptName
 from pipeline.records import AnswerType
 
 
@@ -131,7 +132,7 @@ class Teacher(_Section):
     model: str
     revision: str | None = None
     engine: Engine = VllmEngine()
-    prompt: str = Field("boxed", description="name of a prompt template in pipeline/prompts.py")
+    prompt: PromptName = Field("boxed", description="a prompt template of pipeline/prompts.py")
     sampling: Sampling = Sampling()
     completions: int = Field(4, gt=0, description="completions per problem")
 
@@ -176,7 +177,7 @@ class Select(_Section):
     max_repetition: float = Field(0.3, ge=0, le=1, description="largest share of repeated 8-word windows in a trace")
     min_words_before_answer: int = Field(8, ge=0)
     style: Literal["think", "plain"] = "think"
-    prompt: str = Field("boxed", description="the prompt template that the student is trained on")
+    prompt: PromptName = Field("boxed", description="the prompt template that the student is trained on")
 
 
 class Splits(_Section):

@@ -82,13 +82,13 @@ class Manifest:
         files = (f for unit in self.of_stage(stage) for f in unit.files)
         return [self.folder / f.path for f in files if f.path.startswith(f"{table}/")]
 
-    def forget(self, stage: str, keep: Callable[[str], bool]) -> None:
-        """Drop the stage's shards that are no longer wanted, with their files."""
+    def forget(self, stage: str, keep: Callable[[str], bool], *, delete: bool = True) -> None:
+        """Drop the stage's shards that are no longer wanted, with their files unless those were paid for."""
         for unit in self.of_stage(stage):
             if not keep(unit.shard):
                 _append_line(self.path, canonical_json({"forget": [stage, unit.shard]}))
                 del self.units[(stage, unit.shard)]
-                for file in unit.files:
+                for file in unit.files if delete else ():
                     (self.folder / file.path).unlink(missing_ok=True)
 
     def _note(self, unit: Unit | tuple[str, str]) -> None:

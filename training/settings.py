@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from pipeline.config import Engine, VllmEngine
+from pipeline.prompts import PromptName
 
 CARD: Final = "gradatim.json"  # in a student's folder: what it was made from; there once the training is finished
 
@@ -51,7 +52,7 @@ class Evaluation(_Section):
     completions: int = Field(1, gt=0, description="completions per problem; one is greedy, several are sampled")
     temperature: float = Field(0.7, gt=0, description="temperature where several completions are sampled")
     max_tokens: int = Field(512, gt=0, description="completion tokens; what is cut off before an answer is undecided")
-    prompt: str = Field("boxed", description="prompt template for problems that bring no prompt of their own")
+    prompt: PromptName = Field("boxed", description="prompt template for problems that bring no prompt of their own")
     level: float = Field(0.95, gt=0, lt=1, description="confidence level of the intervals")
     engine: Engine = Field(VllmEngine(), description="how completions are made, as in a run's teachers")
 

