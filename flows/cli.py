@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from shutil import which
 from typing import Annotated
 
 import typer
@@ -48,18 +49,21 @@ def build(
         out.print("nothing to do: this run is finished", highlight=False)
     out.print(funnel_table(funnel(run)))
     tokens, rate = tokens_per_second(run)
-    out.print(f"{tokens:,} completion tokens, {rate:,.0f} tokens/s while solving", highlight=False)
+    speed = f", {rate:,.0f} tokens/s while solving" if rate else ""
+    out.print(f"{tokens:,} completion tokens{speed}", highlight=False)
     out.print(next_steps(loaded.folder), highlight=False, soft_wrap=True)
 
 
 def next_steps(folder: Path) -> str:
     """Say where the files are and what to type next."""
+    other = "" if folder.name == "demo" else f" --set 'data=[{folder}]' output=data/students/{folder.name}"
+    here = "" if which("gradatim") else f"{os.path.relpath(Path(sys.executable).parent)}/"
     return (
         f"traces:      {folder}/export/sft\n"
         f"GRPO pool:   {folder}/export/grpo\n"
-        f"look at it:  gradatim show {folder} --stage traces --n 3\n"
-        f"             gradatim show {folder} --stage rejections --n 10\n"
-        f"train:       python training/distill.py --config training/configs/demo.yaml"
+        f"look at it:  {here}gradatim show {folder} --stage traces --n 3\n"
+        f"             {here}gradatim show {folder} --stage rejections --n 10\n"
+        f"train:       {here}python training/distill.py --config training/configs/demo.yaml{other}"
     )
 
 

@@ -51,7 +51,7 @@ class Track:
             progress.update(task, completed=self.done, note=self._text(now))
         elif now - self._said > LINE_EVERY_SECONDS:
             self._said = now
-            _say(f"{self.name}: {self.done:,}{self._of()} {self._text(now)}{self._left(now)}")
+            say(f"{self.name}: {self.done:,}{self._of()} {self._text(now)}{self._left(now)}")
         if now - self._watched > WATCH_EVERY_SECONDS:
             self._watched = now
             self.tell_watchers()
@@ -66,7 +66,7 @@ class Track:
         if self._bar is not None:
             self._bar[0].console.print(f"{self.name}: {line}", highlight=False)
         else:
-            _say(f"{self.name}: {line}")
+            say(f"{self.name}: {line}")
 
     def tell_watchers(self) -> None:
         """Pass the counts on to whoever listens."""
@@ -87,7 +87,8 @@ class Track:
         return f", {seconds:,.0f} s left"
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell the person at the keyboard something, on the error stream: standard output is for results."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -108,7 +109,7 @@ def track(name: str, total: int | None) -> Iterator[Track]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=2) as progress:  # the cores are busy
         counted._bar = (progress, progress.add_task(name, total=total, note=""))
         yield counted
         counted.tell_watchers()

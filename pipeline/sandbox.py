@@ -3,14 +3,14 @@
 What it protects against. Landlock and seccomp (through sandlock) hold the program from its first instruction: no
 network of any kind, no reading outside the system's folders and the interpreter's own, no writing outside a
 throw-away folder, no signals to or tracing of other processes, no privileged calls, an empty environment, no inherited
-file descriptor, and another user id than root where the kernel maps one. Wall time, processor time, memory (address
-space), processes, open files, the size of each file and of all files together are bounded; when `run_python` returns,
-every process of the program is gone and its folder is removed. What the program writes is read through a descriptor
-that was opened before it started, so replacing the file by a link or a pipe achieves nothing, and never more than
-`max_output` bytes of it are read.
+file descriptor, no second process, and another user id than root where the kernel maps one. Wall time, processor time,
+memory (address space), open files, the size of each file and of all files together are bounded. When `run_python`
+returns, the program is gone and its folder is removed; when the caller is killed, the program ends with it (its folder
+stays in the temporary directory). What the program writes is read through a descriptor that was opened
+before it started, so replacing the file by a link or a pipe achieves nothing, and never more than `max_output` bytes.
 
-What it does not protect against. A hole in the kernel or in sandlock; timing and other side channels; reading what every
-user may read in /usr, /lib and the interpreter's folder (keep no secret there); load on the machine within the limits.
+What it does not protect against. A hole in the kernel or in sandlock; timing and other side channels; reading what
+every user may read in /usr, /lib and the interpreter's folder (keep no secret there); load within the limits.
 Files that are unlinked while open escape the disk quota, up to open files x file size. Output and exit status are the
 program's own words: they prove nothing about it (pipeline/verifiers/program.py compares outside).
 
@@ -26,9 +26,10 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -43,23 +44,20 @@ class SandboxUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a program may use: seconds of wall and processor time, bytes, and counts.
-
-    With one process there is nothing that could outlive the program, even if the caller is killed.
-    """
+    """What a program may use: seconds of wall and processor time, bytes, and files open at once."""
 
     seconds: float = 5.0
     memory: int = 1 << 30
-    processes: int = 1
     open_files: int = 32
     file_size: int = 8 << 20
     disk: int = 64 << 20
 
 
 class Run(NamedTuple):
-    """How a program ended and what it wrote to standard output; `truncated` says that there was more."""
+    """How a program ended, after how long, and what it wrote to standard output; `truncated` says there was more."""
 
     ending: Ending
+    seconds: float
     output: bytes
     truncated: bool
 
@@ -86,7 +84,7 @@ import os, socket, sys
 def refused(act):
     try:
         act()
-    except PermissionError:
+    except (PermissionError, BlockingIOError):
         return True
     except OSError:
         return False
@@ -95,12 +93,16 @@ def connect():
     with socket.socket() as s:
         s.settimeout(1)
         s.connect(("127.0.0.1", 9))
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
 open("inside", "w").close()
 checks = {
     "network": connect,
     "reading": lambda: open("/etc/passwd").close(),
     "writing": lambda: open(sys.stdin.read(), "w").close(),
     "signals": lambda: os.kill(os.getppid(), 0),
+    "processes": fork,
 }
 print(*[name for name, act in checks.items() if not refused(act)], end="isolated")
 """
@@ -109,11 +111,11 @@ _slots = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 
 def run_python(
-    source: str | bytes,
+    source: str,
     *,
     stdin: bytes = b"",
     files: Mapping[str, bytes] | None = None,
-    limits: Limits = Limits(),  # noqa: B008
+    limits: Limits = Limits(),
     max_output: int = 1 << 20,
 ) -> Run:
     """Run Python source as a script in a fresh folder that holds `files`; only the standard library can be imported.
@@ -122,7 +124,9 @@ def run_python(
     """
     uid = available()
     with _slots:
-        return _run(source, stdin, files or {}, limits, max_output, uid)
+        return _run(
+            {**(files or {}), "main.py": source.encode("utf-8", "surrogatepass")}, stdin, limits, max_output, uid
+        )
 
 
 @lru_cache(maxsize=1)
@@ -136,7 +140,7 @@ def available() -> int | None:
         with tempfile.TemporaryDirectory(prefix="gradatim-probe-") as outside:
             canary = os.fsencode(Path(outside) / "canary")
             try:
-                run = _run(_PROBE, canary, {}, Limits(seconds=20), 1000, uid)
+                run = _run({"main.py": _PROBE.encode()}, canary, Limits(seconds=20), 1000, uid)
             except SandboxUnavailable as error:
                 failure = str(error)
                 continue
@@ -150,24 +154,23 @@ def available() -> int | None:
     raise SandboxUnavailable(failure)
 
 
-def _run(
-    source: str | bytes, stdin: bytes, files: Mapping[str, bytes], limits: Limits, max_output: int, uid: int | None
-) -> Run:
+def _run(files: Mapping[str, bytes], stdin: bytes, limits: Limits, max_output: int, uid: int | None) -> Run:
     """Prepare the folder (work/ for the program, its input and output beside it), run, and read the output."""
     with tempfile.TemporaryDirectory(prefix="gradatim-sandbox-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         work, changes = folder / "work", folder / "changes"
         work.mkdir()
         changes.mkdir()
-        text = source if isinstance(source, bytes) else source.encode("utf-8", "surrogatepass")
-        for name, content in {**files, "main.py": text}.items():
+        for name, content in files.items():
             (work / name).write_bytes(content)
         (folder / "stdin").write_bytes(stdin)
         with (folder / "stdout").open("x+b") as output:
             box = _box(folder, limits, uid)
+            started = time.monotonic()
             ending = _wait(box, _command(folder, limits), limits.seconds)
+            seconds = time.monotonic() - started
             data = os.pread(output.fileno(), max_output + 1, 0)
-    return Run(ending, data[:max_output], len(data) > max_output)
+    return Run(ending, seconds, data[:max_output], len(data) > max_output)
 
 
 def _command(folder: Path, limits: Limits) -> list[str]:
@@ -181,25 +184,29 @@ def _interpreter() -> str:
     return os.path.realpath(sys.executable)
 
 
-def _box(folder: Path, limits: Limits, uid: int | None) -> Any:
+def _sandlock() -> Any:
     try:
-        from sandlock import BranchAction, Sandbox
+        return import_module("sandlock")
     except (ImportError, OSError, RuntimeError) as error:
         raise SandboxUnavailable(f"programs run only on Linux with sandlock installed ({error})") from error
+
+
+def _box(folder: Path, limits: Limits, uid: int | None) -> Any:
+    sandlock = _sandlock()
     work = str(folder / "work")
     libraries = str(Path(_interpreter()).parent.parent)
-    return Sandbox(
+    return sandlock.Sandbox(
         fs_readable=[*(p for p in READABLE if Path(p).exists()), libraries, str(folder / "stdin")],
         fs_writable=[work, str(folder / "stdout"), os.devnull],
         workdir=work,
         cwd=work,
         fs_storage=str(folder / "changes"),
         max_disk=limits.disk,
-        on_exit=BranchAction.ABORT,
+        on_exit=sandlock.BranchAction.ABORT,
         clean_env=True,
         env={"PATH": "/usr/bin:/bin", "HOME": work, "TMPDIR": work},
         max_memory=limits.memory,
-        max_processes=limits.processes,
+        max_processes=1,  # a second one could outlive the program, or its caller
         max_open_files=limits.open_files,
         extra_deny_syscalls=["memfd_create"],
         no_coredump=True,
@@ -208,22 +215,54 @@ def _box(folder: Path, limits: Limits, uid: int | None) -> Any:
     )
 
 
-def _wait(box: Any, command: list[str], seconds: float) -> Ending:
-    from sandlock import ExitReason, SandlockError
+def confined(command: Sequence[str], memory: int) -> Any:
+    """Start a long-lived program of our own that handles untrusted text: no network, no writing, libraries readable.
 
-    warnings.filterwarnings("ignore", "Policy field 'gid'", UserWarning)  # it is wired: the warning is out of date
-    started = time.monotonic()
+    Returns sandlock's Process with `stdin` and `stdout` as pipes; it and its child end on its `__exit__`. There is no
+    time limit: the caller kills. Raises SandboxUnavailable.
+    """
+    uid, sandlock = available(), _sandlock()
+    libraries = {str(Path(_interpreter()).parent.parent), sys.prefix, sys.base_prefix}
+    box = sandlock.Sandbox(
+        fs_readable=[*(p for p in READABLE if Path(p).exists()), *libraries],
+        fs_writable=[os.devnull],
+        cwd="/usr",
+        clean_env=True,
+        env={"PATH": "/usr/bin:/bin"},
+        max_memory=memory,
+        max_processes=1,
+        extra_deny_syscalls=["memfd_create"],
+        no_coredump=True,
+        uid=uid,
+        gid=uid,
+    )
+    mode = sandlock.StdioMode
+    _ignore_gid_warning()
+    try:
+        return box.popen(list(command), stdin=mode.PIPED, stdout=mode.PIPED, stderr=mode.NULL)
+    except (sandlock.SandlockError, RuntimeError, ValueError, OSError) as error:
+        raise SandboxUnavailable(f"the sandbox did not start: {error}") from error
+
+
+def _ignore_gid_warning() -> None:
+    """sandlock 0.9 warns that `gid` has no effect, and uses it."""
+    warnings.filterwarnings("ignore", "Policy field 'gid'", UserWarning)
+
+
+def _wait(box: Any, command: list[str], seconds: float) -> Ending:
+    sandlock = _sandlock()
+    _ignore_gid_warning()
     try:
         result = box.run(command, timeout=seconds)
-    except (SandlockError, RuntimeError, ValueError) as error:
+    except (sandlock.SandlockError, RuntimeError, ValueError) as error:
         raise SandboxUnavailable(f"the sandbox did not start: {error}") from error
     if result.error is not None:
         raise SandboxUnavailable(f"the sandbox did not start: {result.error}")
-    if result.reason == ExitReason.TIMEOUT or time.monotonic() - started >= seconds:
+    if result.reason == sandlock.ExitReason.TIMEOUT:
         return "out of time"
-    if result.reason == ExitReason.KILLED:
+    if result.reason == sandlock.ExitReason.KILLED:
         return "over a limit"
-    if result.reason == ExitReason.SIGNALED:
+    if result.reason == sandlock.ExitReason.SIGNALED:
         return "out of time" if result.signal == signal.SIGXCPU else "crashed"
     return "exited"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pipeline import config
 from pipeline.journal import Journal
 from pipeline.manifest import Unit
-from pipeline.progress import Track, track
+from pipeline.progress import Track, say, track
 from pipeline.prompts import PROMPTS
 from pipeline.records import Completion, Problem
 from pipeline.run import Run, Work
@@ -84,6 +84,7 @@ def solve_inputs(settings: config.Teacher) -> dict[str, object]:
 
 async def _solve(run: Run, settings: config.Teacher, index: int, works: list[tuple[Work, Unit]]) -> None:
     total = sum(unit.counts["kept"] for _, unit in works) * settings.completions
+    say(f"solve: opening {settings.model} ({settings.engine.kind})")
     async with open_teacher(settings) as teacher:
         with track(f"solve {settings.model}", total) as progress:
             session = Session(progress)

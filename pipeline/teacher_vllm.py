@@ -4,6 +4,7 @@ Chosen for CPU by measurement (tests/benchmarks/bench_teacher.py): eager mode, c
 crashes on seeds with it), both cores bound. On a GPU vLLM's own defaults stand.
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -55,6 +56,10 @@ class VllmTeacher:
             completion_tokens=len(completion.token_ids),
         )
 
+    def forget_engine(self) -> None:
+        """Drop the engine after it was shut down."""
+        self._engine = None
+
     def _prompt_tokens(self, request: Request) -> list[int]:
         messages = [{"role": m.role, "content": m.content} for m in request.messages]
         rendered = self._tokenizer.apply_chat_template(
@@ -96,12 +101,17 @@ async def open_vllm(settings: config.Teacher, engine: config.VllmEngine) -> Asyn
     log = Path(tempfile.gettempdir()) / f"gradatim-vllm-{os.getpid()}.log"
     with _stderr_in(log):
         llm = _start(model, engine)
-    try:
-        from transformers import AutoTokenizer
+    from transformers import AutoTokenizer
 
-        yield VllmTeacher(model, engine, llm, AutoTokenizer.from_pretrained(model.path), log)
+    teacher = VllmTeacher(model, engine, llm, AutoTokenizer.from_pretrained(model.path), log)
+    try:
+        yield teacher
     finally:
         llm.shutdown()
+        # The engine must go now: its destructor fails noisily when it runs at the interpreter's end.
+        teacher.forget_engine()
+        del llm
+        gc.collect()
         log.unlink(missing_ok=True)
 
 

@@ -57,6 +57,8 @@ def canonical_answer(problem: Problem, completion: Completion) -> str | None:
         return answer
     try:
         node = unnamed(parse(answer))
+        if node.op == "text":
+            return string_key(answer)
         if node.op in ("list", "set") and problem.answer_type != "tuple":
             return f"{{{', '.join(sorted({key_of(m) for m in members(node)}))}}}"
         return key_of(node)

@@ -18,8 +18,10 @@ from pipeline.verifiers.fast import quick_equal
 from pipeline.verifiers.format import shape_fault
 from pipeline.verifiers.mathematics import Context, compare, inferred_types, readable_gold
 from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key
+from pipeline.verifiers.program import failed_test, last_program, read_tests
 from pipeline.verifiers.qa import same_short_answer
 from pipeline.verifiers.symbolic import symbolic_check
+from pipeline.verifiers.worker import shared_pool
 
 MAX_CACHED_CHARACTERS: Final = 8_000
 CACHE_SIZE: Final = 16_384
@@ -188,6 +190,20 @@ def _judge_constraint(case: Case) -> Judgement:
     return Judgement("incorrect" if fault else "correct", text.strip()[:2_000], fault or "all constraints hold")
 
 
+def _judge_code(case: Case) -> Judgement:
+    text, closed = strip_thinking(case.text)
+    if case.finish_reason == "length" or not closed:
+        return Judgement("undecided", None, "the output was cut off")
+    program = last_program(text)
+    if program is None:
+        return Judgement("unparsable", None, "no Python block")
+    try:
+        fault = failed_test(read_tests(case.gold), program, shared_pool().deadline, case.tolerance)
+    except Undecided as error:
+        return Judgement("undecided", program[:2_000], str(error))
+    return Judgement("incorrect" if fault else "correct", program[:2_000], fault or "all tests pass")
+
+
 def _judge_format(case: Case) -> Judgement:
     fault = shape_fault(case.text, case.finish_reason)
     verdict: VerdictValue = "undecided" if case.finish_reason == "length" else "incorrect" if fault else "correct"
@@ -200,5 +216,6 @@ JUDGES: Final[dict[str, Callable[[Case], Judgement]]] = {
     "qa": _by_answer(lambda case, answer: same_short_answer(case.gold, answer)),
     "countdown": _by_answer(lambda case, answer: same_countdown(case.gold, answer)),
     "constraint": _judge_constraint,
+    "code": _judge_code,
     "format": _judge_format,
 }

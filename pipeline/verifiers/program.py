@@ -8,15 +8,14 @@ a second more for each test after the first (its interpreter has to start).
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
-from pipeline.answers import strip_special, strip_thinking
-from pipeline.sandbox import Limits, Run, run_python
+from pipeline.answers import strip_special
+from pipeline.sandbox import Limits, Run, SandboxUnavailable, run_python
 from pipeline.verifiers.equality import Undecided
 
 MAX_PROGRAM: Final = 1_000_000
-MAX_OUTPUT: Final = 4_000_000
+MAX_GOLD: Final = 2_000_000
 START_SECONDS: Final = 0.2
 
 
@@ -26,27 +25,29 @@ class Integer(NamedTuple):
     digits: str
 
 
-class Test(NamedTuple):
+class IoTest(NamedTuple):
     """One test: what goes in (text on standard input, or arguments) and what must come out."""
 
     given: Any
     wanted: Any
 
 
-class Tests(NamedTuple):
+class IoTests(NamedTuple):
     """The gold of a problem: how a program is run, and its tests."""
 
     mode: Literal["stdin", "function"]
     entry_point: str
-    tests: tuple[Test, ...]
+    tests: tuple[IoTest, ...]
 
 
-def read_tests(gold: str) -> Tests:
+def read_tests(gold: str) -> IoTests:
     """Read a gold. Raises Undecided where no program could be judged by it."""
+    if len(gold) > MAX_GOLD:
+        raise Undecided("the tests are too long")
     try:
         data = _loads(gold)
         mode, entry_point = data["mode"], data.get("entry_point", "")
-        tests = tuple(Test(test["input"], test["output"]) for test in data["tests"])
+        tests = tuple(IoTest(test["input"], test["output"]) for test in data["tests"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Undecided("the tests cannot be read") from error
     kind = {"stdin": str, "function": list}.get(mode) if isinstance(mode, str) else None
@@ -60,7 +61,7 @@ def read_tests(gold: str) -> Tests:
         raise Undecided("the tests cannot be read")
     if mode == "stdin" and not any(_lines(test.wanted) for test in tests):
         raise Undecided("no test expects any output: a program that does nothing would pass")
-    return Tests(mode, entry_point, tests)
+    return IoTests(mode, entry_point, tests)
 
 
 _FENCE: Final = re.compile(r"[ \t>]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<label>[^`\r]*)\r?")
@@ -98,34 +99,26 @@ def _dedented(lines: list[str]) -> str:
     return "\n".join(line[width:] for line in lines) + "\n"
 
 
-def failed_test(tests: Tests, program: str, seconds: float, tolerance: float | None = None) -> str | None:
+def failed_test(tests: IoTests, program: str, seconds: float, tolerance: float | None = None) -> str | None:
     """Run a program on its tests up to the first that fails. Returns what failed, or None.
 
-    Raises Undecided at a limit of time or memory, and SandboxUnavailable where programs cannot be confined.
+    Raises Undecided at a limit of time or memory, and where programs cannot be confined.
     """
-    run_test = _run_stdin if tests.mode == "stdin" else _run_function
+    if len(program) > MAX_PROGRAM:
+        raise Undecided("the program is too long")
     left = seconds + START_SECONDS * (len(tests.tests) - 1)
     for number, test in enumerate(tests.tests, 1):
-        limits = Limits(seconds=max(left, 0.001))
-        fault, used = run_test(tests, test, program, limits, tolerance)
-        left -= used
+        try:
+            run = _run(tests, test, program, Limits(seconds=max(left, 0.001)))
+        except SandboxUnavailable as error:
+            raise Undecided(f"no sandbox: {error}") from error
+        if run.ending in ("out of time", "over a limit"):  # nobody knows what it would have done
+            raise Undecided(f"test {number} of {len(tests.tests)}: the program was {run.ending}")
+        fault = _stdin_fault(test, run) if tests.mode == "stdin" else _function_fault(test, run, tolerance)
         if fault is not None:
             return f"test {number} of {len(tests.tests)}: {fault}"
+        left -= run.seconds
     return None
-
-
-def _run_stdin(
-    tests: Tests, test: Test, program: str, limits: Limits, tolerance: float | None
-) -> tuple[str | None, float]:
-    wanted = _lines(test.wanted)
-    run = _decided(run_python(program, stdin=_bytes(test.given), limits=limits, max_output=_room(test.wanted)))
-    if run.truncated:
-        return "too much output", run.seconds
-    try:
-        same = _lines(run.output.decode("utf-8")) == wanted
-    except UnicodeDecodeError:
-        same = False
-    return None if same else "another output", run.seconds
 
 
 _CALL: Final = """
@@ -157,21 +150,32 @@ call()
 """
 
 
-def _run_function(
-    tests: Tests, test: Test, program: str, limits: Limits, tolerance: float | None
-) -> tuple[str | None, float]:
-    request = '{"entry_point":%s,"arguments":%s}' % (json.dumps(tests.entry_point), _dumps(test.given))
+def _run(tests: IoTests, test: IoTest, program: str, limits: Limits) -> Run:
+    """Run a program on one test: as a script, or as a module whose function is called."""
+    if tests.mode == "stdin":
+        return run_python(program, stdin=_bytes(test.given), limits=limits, max_output=_room(test.wanted))
+    request = _dumps({"entry_point": tests.entry_point, "arguments": test.given}).encode()
     files = {"solution.py": _bytes(program)}
-    room = _room(_dumps(test.wanted))
-    run = _decided(run_python(_CALL, stdin=request.encode(), files=files, limits=limits, max_output=room))
+    return run_python(_CALL, stdin=request, files=files, limits=limits, max_output=_room(_dumps(test.wanted)))
+
+
+def _stdin_fault(test: IoTest, run: Run) -> str | None:
+    try:
+        same = not run.truncated and _lines(run.output.decode("utf-8")) == _lines(test.wanted)
+    except UnicodeDecodeError:
+        same = False
+    return None if same else "another output"
+
+
+def _function_fault(test: IoTest, run: Run, tolerance: float | None) -> str | None:
     if not run.output:
-        return "no plain value came back", run.seconds
+        return "no plain value came back"
     try:
         value = _loads(run.output.decode("utf-8"))
         same = not run.truncated and same_value(value, test.wanted, tolerance)
     except (ValueError, RecursionError):
         same = False
-    return None if same else "another value", run.seconds
+    return None if same else "another value"
 
 
 def same_value(value: Any, wanted: Any, tolerance: float | None = None) -> bool:
@@ -185,27 +189,46 @@ def same_value(value: Any, wanted: Any, tolerance: float | None = None) -> bool:
     if isinstance(value, dict):
         return value.keys() == wanted.keys() and all(same_value(value[key], wanted[key], tolerance) for key in wanted)
     if isinstance(value, float) and tolerance is not None:
-        return abs(value - wanted) <= tolerance
+        return bool(abs(value - wanted) <= tolerance)
     return bool(value == wanted)
-
-
-def _decided(run: Run) -> Run:
-    """Let a run pass that ended by itself; at a limit nobody knows what it would have done."""
-    if run.ending in ("out of time", "over a limit"):
-        raise Undecided(
-            f"the program ran {run.ending}" if run.ending == "out of time" else "the program went over a limit"
-        )
-    return run
 
 
 def _lines(text: str) -> list[str]:
     """Split an output into lines without the blanks at their ends and the empty lines at the end."""
-    return (
-        "\n".join(line.rstrip(" \t\r\v\f") for line in text.split("\n")).rstrip("\n").split("\n")
-        if text.strip()
-        else []
-    )
+    lines = [line.rstrip(" \t\r\v\f") for line in text.split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
 
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+def _room(wanted: str) -> int:
+    """Return how much output is worth reading: what is longer by far differs, blanks aside."""
+    return 2 * len(_bytes(wanted)) + 65_536
+
+
+def _loads(text: str) -> Any:
+    """Read JSON strictly, with integers of any size. Raises ValueError and RecursionError."""
+    return json.loads(text, parse_int=_integer, parse_constant=_refuse)
+
+
+def _integer(digits: str) -> Integer:
+    return Integer("0" if digits == "-0" else digits)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _dumps(value: Any) -> str:
+    """Write what `_loads` read."""
+    if isinstance(value, Integer):
+        return value.digits
+    if isinstance(value, list):
+        return f"[{','.join(_dumps(member) for member in value)}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{json.dumps(key)}:{_dumps(member)}' for key, member in value.items())}}}"
+    return json.dumps(value)

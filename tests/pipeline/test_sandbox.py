@@ -1,0 +1,232 @@
+"""The sandbox: what a program cannot reach, what it may use, and that nothing runs without isolation."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pipeline import sandbox
+from pipeline.sandbox import Limits, SandboxUnavailable, available, run_python
+from pipeline.verifiers import judge
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def isolation() -> None:
+    try:
+        available()
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+
+
+def tells(act: str, stdin: bytes = b"") -> str:
+    """Run one expression in the sandbox; return the name of the error it raises, or "done"."""
+    lines = ["import ctypes, os, socket, sys, urllib.request", "try:", f"    {act}", "    print('done')"]
+    lines += ["except OSError as error:", "    print(type(error).__name__)"]
+    return run_python("\n".join(lines), stdin=stdin, limits=Limits(seconds=20)).output.decode().strip()
+
+
+FORBIDDEN = {
+    "read a file of the system": "open('/etc/passwd').read()",
+    "read a parent's environment": "open(f'/proc/{os.getppid()}/environ').read()",
+    "list the processes": "os.listdir('/proc')",
+    "list the temporary folder": "os.listdir('/tmp')",
+    "list the folder above": "os.listdir('..')",
+    "write over its input": "open('../stdin', 'w').write('x')",
+    "make a file beside its folder": "open('../new', 'w').write('x')",
+    "signal its parent": "os.kill(os.getppid(), 9)",
+    "send a datagram": "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
+    "listen": "socket.socket().bind(('127.0.0.1', 0))",
+    "change the root folder": "os.chroot('.')",
+    "make memory files": "os.memfd_create('x')",
+}
+
+
+@pytest.mark.parametrize("act", FORBIDDEN.values(), ids=FORBIDDEN)
+def test_forbidden(act: str) -> None:
+    assert tells(act) == "PermissionError"
+
+
+def test_signals_to_everything_reach_nobody() -> None:
+    with subprocess.Popen(["sleep", "60"]) as other:
+        tells("os.kill(-1, 9)")
+        assert other.poll() is None
+        other.kill()
+
+
+def test_no_program_becomes_root() -> None:
+    source = "import os\ntry: os.setuid(0)\nexcept OSError: print('refused')\nprint(os.getuid())"
+    assert run_python(source).output == b"refused\n65534\n"
+
+
+def test_the_network_is_closed_even_to_this_machine() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert tells(f"socket.create_connection(('127.0.0.1', {port}), 5)") == "PermissionError"
+
+
+def test_nothing_outside_the_folder_can_be_written(tmp_path: Path) -> None:
+    target = tmp_path / "canary"
+    assert tells("open(sys.stdin.read(), 'w')", stdin=os.fsencode(target)) == "PermissionError"
+    assert not target.exists()
+
+
+def test_its_own_folder_can_be_used_and_is_gone_afterwards() -> None:
+    source = "import os; open('b', 'w').write('x'); print(os.getcwd()); print(open('a').read() + open('b').read())"
+    run = run_python(source, files={"a": b"given "})
+    folder, text = run.output.decode().splitlines()
+    assert text == "given x"
+    assert not Path(folder).exists()
+    assert not Path(folder).parent.exists()
+
+
+def test_the_environment_and_the_descriptors_are_not_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROBE_TOKEN", "secret")
+    leaked = os.open(__file__, os.O_RDONLY)
+    os.set_inheritable(leaked, True)
+    source = (
+        "import os; print(sorted(set(os.environ) - {'LC_CTYPE'}), os.getuid() or 'root')\n"
+        "def is_open(fd):\n  try: return bool(os.fstat(fd))\n  except OSError: return False\n"
+        "print([fd for fd in range(64) if is_open(fd)])"
+    )
+    output = run_python(source).output.decode()
+    os.close(leaked)
+    assert output == f"['HOME', 'PATH', 'TMPDIR'] {available() or os.getuid() or 'root'}\n[0, 1, 2]\n"
+
+
+LIMITED = {
+    "memory at once": ("x = bytearray(2 << 30)", "over a limit"),
+    "memory in steps": ("import mmap\nx = []\nwhile True: x.append(mmap.mmap(-1, 64 << 20))", "over a limit"),
+    "time, busy": ("while True: pass", "out of time"),
+    "time, asleep": ("import time; time.sleep(60)", "out of time"),
+    "signals ignored": (
+        "import signal, time\nfor s in set(signal.Signals) - {9, 19}: signal.signal(s, signal.SIG_IGN)\ntime.sleep(60)",
+        "out of time",
+    ),
+    "a crash": ("import ctypes; ctypes.string_at(0)", "crashed"),
+    "an exception": ("1 / 0", "exited"),
+    "a syntax error": ("def", "exited"),
+    "an exit": ("import os; os._exit(7)", "exited"),
+}
+
+
+@pytest.mark.parametrize(("source", "ending"), LIMITED.values(), ids=LIMITED)
+def test_endings(source: str, ending: str) -> None:
+    start = time.monotonic()
+    assert run_python(source, limits=Limits(seconds=1.5)).ending == ending
+    assert time.monotonic() - start < 2.5
+
+
+FORKS = ["os.fork()", "os.posix_spawn('/bin/true', ['true'], {})", "subprocess.run(['/bin/true'])"]
+FORKS += [
+    f"raise_error(ctypes.CDLL(None, use_errno=True).syscall(56, {flags}, 0, 0, 0, 0))" for flags in (17, 273, 32785)
+]
+
+
+@pytest.mark.parametrize("fork", FORKS)
+def test_there_is_one_process(fork: str) -> None:
+    """A second process could outlive the first: forks, spawns and the raw calls all fail. Threads work."""
+    raising = "import ctypes, os, subprocess, threading\ndef raise_error(r):\n  if r < 0: raise OSError\n"
+    body = f"try:\n  {fork}\n  print('two')\nexcept OSError: print('refused')\n"
+    thread = "t = threading.Thread(target=print, args=('thread',)); t.start(); t.join()"
+    assert run_python(raising + body + thread).output == b"refused\nthread\n"
+
+
+def sandboxed_processes(folder: str = "gradatim-sandbox-") -> list[int]:
+    """The processes whose command line names a sandbox's folder, of whichever run."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += [int(entry.parent.name)] if folder.encode() in entry.read_bytes() else []
+        except OSError:
+            continue
+    return found
+
+
+def test_a_program_ends_with_its_caller(tmp_path: Path) -> None:
+    code = "from pipeline.sandbox import *; run_python('import time; time.sleep(60)', limits=Limits(seconds=60))"
+    caller = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, start_new_session=True
+    )
+    own = f"{tmp_path}/gradatim-sandbox-"
+    wait_until(lambda: len(sandboxed_processes(own)) == 1)
+    caller.send_signal(signal.SIGKILL)
+    caller.wait()
+    wait_until(lambda: not sandboxed_processes(own))
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_output_and_disk_are_limited() -> None:
+    run = run_python("import sys\nwhile True: sys.stdout.write('x' * (1 << 20))", max_output=1000)
+    assert (run.output, run.truncated) == (b"x" * 1000, True)
+    filling = (
+        "n = 0\ntry:\n  while n < 999:\n    open(str(n), 'wb').write(bytes(1 << 20)); n += 1\n"
+        "except OSError as e: print(n, e.errno)"
+    )
+    assert run_python(filling).output == b"64 28\n"
+    assert (
+        run_python("try: open('f', 'wb').write(bytes(9 << 20))\nexcept OSError as e: print(e.errno)").output == b"27\n"
+    )
+
+
+@pytest.mark.parametrize("replace", ["os.mkfifo('../stdout')", "os.symlink('/etc/passwd', '../stdout')"])
+def test_replacing_the_output_file_achieves_nothing(replace: str) -> None:
+    source = f"import os\ntry:\n  os.unlink('../stdout'); {replace}\nexcept OSError: print('refused')"
+    assert run_python(source).output == b"refused\n"
+
+
+def test_from_many_threads_and_from_a_forked_child() -> None:
+    with ThreadPoolExecutor(6) as threads:
+        runs = list(threads.map(lambda k: run_python(f"print({k} ** 2)").output, range(12)))
+    assert runs == [f"{k * k}\n".encode() for k in range(12)]
+    holder = threading.Thread(target=run_python, args=("import time; time.sleep(1)",))
+    holder.start()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if run_python("print(1)").output == b"1\n" else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    holder.join()
+
+
+@pytest.fixture
+def probed_again() -> Iterator[None]:
+    available.cache_clear()
+    yield
+    available.cache_clear()
+
+
+@pytest.mark.parametrize("broken", ["missing", "open", "silent"])
+def test_without_isolation_nothing_runs(broken: str, monkeypatch: pytest.MonkeyPatch, probed_again: None) -> None:
+    """Whatever is wrong with the sandbox, no program starts, and the verdict is undecided with the reason."""
+    if broken == "missing":
+        monkeypatch.setitem(sys.modules, "sandlock", None)
+        reason = "sandlock installed"
+    elif broken == "open":
+        monkeypatch.setattr(sandbox, "_PROBE", "print('network', end='isolated')")
+        reason = "does not confine: network"
+    else:
+        monkeypatch.setattr(sandbox, "_PROBE", "")
+        reason = "gave no result"
+    with pytest.raises(SandboxUnavailable, match=reason):
+        run_python("print(1)")
+    gold = '{"mode": "stdin", "tests": [{"input": "", "output": "1"}]}'
+    judgement = judge("code", gold, f"```python\nprint(1)  # {broken}\n```")
+    assert judgement.verdict == "undecided"
+    assert reason in judgement.reason
