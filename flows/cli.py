@@ -16,7 +16,7 @@ from pipeline.errors import GradatimError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 models_app = typer.Typer(help="List the models of the catalogue, or fetch one.", invoke_without_command=True)
 app.add_typer(models_app, name="models")
-out = Console()
+out = Console(markup=False, highlight=False)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run, such as configs/demo.yaml")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of the file")]
@@ -43,15 +43,19 @@ def build(
     from pipeline.run import open_run
 
     finished_before = (loaded.folder / "funnel.json").is_file() and (loaded.folder / "manifest.jsonl").read_bytes()
-    build_dataset(str(config), changes)
+    try:
+        build_dataset(str(config), changes)
+    except KeyboardInterrupt:
+        print("stopped; what is finished is kept, the same command goes on", file=sys.stderr)
+        raise typer.Exit(130) from None
     run = open_run(loaded.folder)
     if finished_before and finished_before == run.manifest.path.read_bytes():
-        out.print("nothing to do: this run is finished", highlight=False)
+        out.print("nothing to do: this run is finished")
     out.print(funnel_table(funnel(run)))
     tokens, rate = tokens_per_second(run)
     speed = f", {rate:,.0f} tokens/s while solving" if rate else ""
-    out.print(f"{tokens:,} completion tokens{speed}", highlight=False)
-    out.print(next_steps(loaded.folder), highlight=False, soft_wrap=True)
+    out.print(f"{tokens:,} completion tokens{speed}")
+    out.print(next_steps(loaded.folder), soft_wrap=True)
 
 
 def next_steps(folder: Path) -> str:
@@ -80,7 +84,7 @@ def show(
     folder = run if run.is_dir() else Path("data/runs") / run
     for number, text in enumerate(rows(open_run(folder), stage, n)):
         out.print("" if number == 0 else "─" * 60)
-        out.print(text, markup=False, highlight=False, soft_wrap=True)
+        out.print(text, soft_wrap=True)
 
 
 @app.command()
@@ -94,7 +98,44 @@ def problems(
     from flows.heldout import write_problems
 
     count = write_problems(load_config(config, overrides or ()), output, without or [])
-    out.print(f"{count} problems: {output}", highlight=False)
+    out.print(f"{count} problems: {output}")
+
+
+CasesPath = Annotated[Path, typer.Option("--input", metavar="FILE", help="JSONL or Parquet file")]
+Workers = Annotated[int, typer.Option(min=1, help="worker processes for what needs one")]
+Deadline = Annotated[float, typer.Option(min=0.1, help="seconds for one row")]
+
+
+@app.command("verify")
+def verify_command(
+    path: CasesPath,
+    output: Annotated[Path | None, typer.Option(help="file for the verdicts (standard output by default)")] = None,
+    workers: Workers = 2,
+    deadline: Deadline = 5.0,
+) -> None:
+    """Verify a file of cases or of question, answer, completion rows; verdicts are JSON lines."""
+    from flows.verify_command import verify_file
+
+    summary = verify_file(path, output, workers=workers, deadline=deadline)
+    print(summary, file=sys.stderr)
+    if summary.broken:
+        raise typer.Exit(1)
+
+
+@app.command("audit-verifier")
+def audit_command(
+    path: CasesPath,
+    output: Annotated[Path | None, typer.Option(help="Markdown file to write beside printing")] = None,
+    workers: Workers = 2,
+    deadline: Deadline = 5.0,
+) -> None:
+    """Measure the verifier's false accepts and rejects on cases with known verdicts, beside Math-Verify."""
+    from flows.audit_command import audit
+
+    report, broken = audit(path, output, workers=workers, deadline=deadline)
+    out.print(report, soft_wrap=True)
+    if broken:
+        raise typer.Exit(1)
 
 
 @models_app.callback()
@@ -107,8 +148,8 @@ def models(context: typer.Context) -> None:
     for model in catalogue():
         where = model.path or f"not here yet: gradatim models fetch {model.name}"
         size = f"{model.size_bytes / 1e9:.1f} GB"
-        out.print(f"{model.name}  {size}, {model.licence}, {model.source}", highlight=False, soft_wrap=True)
-        out.print(f"    {where}", highlight=False, soft_wrap=True)
+        out.print(f"{model.name}  {size}, {model.licence}, {model.source}", soft_wrap=True)
+        out.print(f"    {where}", soft_wrap=True)
 
 
 @models_app.command("fetch")
@@ -117,7 +158,7 @@ def models_fetch(name: Annotated[str, typer.Argument(help="a name that `gradatim
     from pipeline.models import fetch
 
     folder = fetch(name)
-    out.print(f"{folder.name} {folder.revision}\n{folder.path}", highlight=False, soft_wrap=True)
+    out.print(f"{folder.name} {folder.revision}\n{folder.path}", soft_wrap=True)
 
 
 def quiet_prefect() -> None:
@@ -140,9 +181,6 @@ def main() -> None:
     except GradatimError as error:
         print(f"gradatim: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) or isinstance(error.__cause__, ConfigError) else 1)
-    except KeyboardInterrupt:
-        print("stopped; what is finished is kept, the same command goes on", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

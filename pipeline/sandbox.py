@@ -35,6 +35,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 NOBODY: Final = 65534
 READABLE: Final = ("/usr", "/lib", "/lib64", "/bin", "/dev/null", "/dev/urandom", "/etc/ld.so.cache", "/proc/self")
+MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108
+MEMORY_FREE: Final = 1 << 30
 Ending = Literal["exited", "crashed", "out of time", "over a limit"]
 
 
@@ -156,7 +158,7 @@ def available() -> int | None:
 
 def _run(files: Mapping[str, bytes], stdin: bytes, limits: Limits, max_output: int, uid: int | None) -> Run:
     """Prepare the folder (work/ for the program, its input and output beside it), run, and read the output."""
-    with tempfile.TemporaryDirectory(prefix="gradatim-sandbox-", ignore_cleanup_errors=True) as scratch:
+    with tempfile.TemporaryDirectory(prefix="gradatim-sandbox-", dir=_place(), ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         work, changes = folder / "work", folder / "changes"
         work.mkdir()
@@ -171,6 +173,14 @@ def _run(files: Mapping[str, bytes], stdin: bytes, limits: Limits, max_output: i
             seconds = time.monotonic() - started
             data = os.pread(output.fileno(), max_output + 1, 0)
     return Run(ending, seconds, data[:max_output], len(data) > max_output)
+
+
+def _place() -> str | None:
+    """Return where folders go: into memory where there is plenty (a busy disk costs 8 ms a run); None is TMPDIR's."""
+    if "TMPDIR" in os.environ or not MEMORY_FOLDER.is_dir():
+        return None
+    space = os.statvfs(MEMORY_FOLDER)
+    return str(MEMORY_FOLDER) if space.f_bavail * space.f_frsize >= MEMORY_FREE else None
 
 
 def _command(folder: Path, limits: Limits) -> list[str]:

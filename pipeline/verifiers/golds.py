@@ -1,6 +1,5 @@
 """What golds and agreement need of the verifiers: a gold's self-check, and an answer in a form that can be counted."""
 
-import json
 from collections.abc import Callable
 from typing import Final
 
@@ -13,12 +12,13 @@ from pipeline.verifiers.judging import judge
 from pipeline.verifiers.naming import unnamed
 from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key
 from pipeline.verifiers.parsing import parse
+from pipeline.verifiers.program import read_tests
 from pipeline.verifiers.structures import members
 
 SPECIFICATIONS: Final[dict[str, Callable[[str], object]]] = {
     "countdown": read_problem,
     "constraint": read_specs,
-    "code": json.loads,
+    "code": read_tests,
 }
 
 

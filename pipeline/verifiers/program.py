@@ -110,7 +110,7 @@ def failed_test(tests: IoTests, program: str, seconds: float, tolerance: float |
     for number, test in enumerate(tests.tests, 1):
         try:
             run = _run(tests, test, program, Limits(seconds=max(left, 0.001)))
-        except SandboxUnavailable as error:
+        except (SandboxUnavailable, OSError) as error:  # a full disk says nothing about the program either
             raise Undecided(f"no sandbox: {error}") from error
         if run.ending in ("out of time", "over a limit"):  # nobody knows what it would have done
             raise Undecided(f"test {number} of {len(tests.tests)}: the program was {run.ending}")

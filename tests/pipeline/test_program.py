@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.sandbox import SandboxUnavailable, available
+from pipeline.sandbox import SandboxUnavailable
 from pipeline.verifiers import judge
 from pipeline.verifiers.equality import Undecided
 from pipeline.verifiers.program import last_program, read_tests
 from pipeline.verifiers.rows import verify_rows
+from tests.isolation import needs_isolation
 
 CASES = Path(__file__).parents[1] / "verifier_cases" / "code_dev.jsonl"
 SHARED = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines() if line]
@@ -19,15 +20,7 @@ MUL = '{"mode": "function", "entry_point": "f", "tests": [{"input": [3, 4], "out
 SAME = '{"mode": "function", "entry_point": "f", "tests": [{"input": [%s], "output": %s}]}'
 
 
-@pytest.fixture
-def isolation() -> None:
-    try:
-        available()
-    except SandboxUnavailable as error:
-        pytest.skip(str(error))
-
-
-@pytest.mark.usefixtures("isolation")
+@needs_isolation
 @pytest.mark.parametrize("case", SHARED, ids=[case["id"] for case in SHARED])
 def test_shared_cases(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROBE_TOKEN", "x")
@@ -46,6 +39,9 @@ VALUES = [
     ("true", "1", False),
     ("1", "1.0", False),
     ("1.0", "1", False),
+    ("1.0", "True", False),
+    ("true", "1.0", False),
+    ("[0.0]", "[False]", False),
     ("0.3", "0.1 + 0.2", False),
     ("null", "None", True),
     ("[1, 2]", "[1, 2]", True),
@@ -67,13 +63,13 @@ VALUES = [
 ]
 
 
-@pytest.mark.usefixtures("isolation")
+@needs_isolation
 @pytest.mark.parametrize(("wanted", "returned", "equal"), VALUES, ids=[f"{w[:9]}={r[:20]}" for w, r, _ in VALUES])
 def test_returned_values_count_with_their_types(wanted: str, returned: str, equal: bool) -> None:
     assert verdict(SAME % ("0", wanted), f"def f(x): return {returned}") == ("correct" if equal else "incorrect")
 
 
-@pytest.mark.usefixtures("isolation")
+@needs_isolation
 def test_a_tolerance_is_for_decimals() -> None:
     assert verdict(SAME % ("0", "0.3"), "def f(x): return 0.1 + 0.2", 1e-9) == "correct"
     assert verdict(SAME % ("0", "0.3"), "def f(x): return 0.31", 1e-9) == "incorrect"
@@ -103,7 +99,7 @@ HONEST = {
 }
 
 
-@pytest.mark.usefixtures("isolation")
+@needs_isolation
 @pytest.mark.parametrize(("gold", "program"), HONEST.values(), ids=HONEST)
 def test_honest_programs(gold: str, program: str) -> None:
     assert verdict(gold, program) == "correct"
@@ -147,7 +143,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.usefixtures("isolation")
+@needs_isolation
 @pytest.mark.parametrize(("gold", "program"), HOSTILE.values(), ids=HOSTILE)
 def test_hostile_programs_are_incorrect(gold: str, program: str) -> None:
     assert verdict(gold, program) == "incorrect"

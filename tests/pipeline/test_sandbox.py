@@ -16,16 +16,10 @@ import pytest
 from pipeline import sandbox
 from pipeline.sandbox import Limits, SandboxUnavailable, available, run_python
 from pipeline.verifiers import judge
+from tests.isolation import needs_isolation
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def isolation() -> None:
-    try:
-        available()
-    except SandboxUnavailable as error:
-        pytest.skip(str(error))
+pytestmark = needs_isolation
 
 
 def tells(act: str, stdin: bytes = b"") -> str:
@@ -76,6 +70,15 @@ def test_the_network_is_closed_even_to_this_machine() -> None:
         assert tells(f"socket.create_connection(('127.0.0.1', {port}), 5)") == "PermissionError"
 
 
+def test_local_sockets_of_the_machine_are_closed(tmp_path: Path) -> None:
+    """Such as a container engine's: a file that may be connected to, or a name of the kernel's own."""
+    for name in (f"{tmp_path}/s", f"\0gradatim-test-{os.getpid()}"):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(name)
+            server.listen()
+            assert tells(f"socket.socket(socket.AF_UNIX).connect({name!r})") == "PermissionError"
+
+
 def test_nothing_outside_the_folder_can_be_written(tmp_path: Path) -> None:
     target = tmp_path / "canary"
     assert tells("open(sys.stdin.read(), 'w')", stdin=os.fsencode(target)) == "PermissionError"
@@ -103,6 +106,28 @@ def test_the_environment_and_the_descriptors_are_not_inherited(monkeypatch: pyte
     output = run_python(source).output.decode()
     os.close(leaked)
     assert output == f"['HOME', 'PATH', 'TMPDIR'] {available() or os.getuid() or 'root'}\n[0, 1, 2]\n"
+
+
+USUAL = {
+    "standard input as a file": "print(open('/dev/stdin').read())",
+    "standard input by number": "print(open(0).read())",
+    "a deep recursion in a big stack": (
+        "import sys, threading\nsys.setrecursionlimit(10 ** 6)\nthreading.stack_size(512 << 20)\n"
+        "def f(n): return 'given' if n == 0 else f(n - 1)\n"
+        "t = threading.Thread(target=lambda: print(f(10 ** 5))); t.start(); t.join()"
+    ),
+    "an event loop": "import asyncio\nasync def f(): return input()\nprint(asyncio.run(f()))",
+    "temporary files and a database": (
+        "import sqlite3, tempfile\nwith tempfile.TemporaryFile('w+') as f: f.write(input()); f.seek(0); s = f.read()\n"
+        "print(*sqlite3.connect(':memory:').execute('select ?', [s]).fetchone())"
+    ),
+    "big integers": "print(input() if len(str(10 ** 5000)) == 5001 else 0)",
+}
+
+
+@pytest.mark.parametrize("source", USUAL.values(), ids=USUAL)
+def test_what_honest_programs_do_works(source: str) -> None:
+    assert run_python(source, stdin=b"given\n", limits=Limits(seconds=20)).output.strip() == b"given"
 
 
 LIMITED = {
