@@ -20,7 +20,7 @@ from rich.table import Table
 from pipeline import config
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.errors import GradatimError
-from pipeline.prompts import PROMPTS, render_prompt
+from pipeline.prompts import PROMPTS, PromptName, render_prompt
 from pipeline.records import Completion, Problem, Verdict, VerdictValue, content_id
 from pipeline.seeds import rng_for
 from pipeline.solve import complete_requests
@@ -139,7 +139,7 @@ async def _complete(plan: Plan, model: str, revision: str | None) -> list[Comple
         return await complete_requests(teacher, requests, f"evaluate {Path(model).name}")
 
 
-def request_for(teacher: Teacher, held: HeldOut, sampling: config.Sampling, index: int, prompt: str) -> Request:
+def request_for(teacher: Teacher, held: HeldOut, sampling: config.Sampling, index: int, prompt: PromptName) -> Request:
     """Build the request for a problem that may bring its own messages (prompt version "given")."""
     own = held.prompt != render_prompt(prompt, held.problem.question)
     version = "given" if own else PROMPTS[prompt].label

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import GradatimError
-from pipeline.prompts import render_prompt
+from pipeline.prompts import PromptName, render_prompt
 from pipeline.records import AnswerType, Message, Problem, Provenance, content_id, make_problem
 from pipeline.verifiers import VERIFIERS
 from training.exports import open_export, read_split
@@ -46,7 +46,7 @@ class _Row(BaseModel):
     prompt: list[Message] | None = None
 
 
-def read_problem_file(path: Path, prompt: str) -> list[HeldOut]:
+def read_problem_file(path: Path, prompt: PromptName) -> list[HeldOut]:
     """Read problems from JSONL or Parquet: columns question and answer, all others of a problem optional.
 
     `prompt` names the template for rows that bring no messages. Raises ProblemFileError naming the file and line.
@@ -57,7 +57,7 @@ def read_problem_file(path: Path, prompt: str) -> list[HeldOut]:
         raise ProblemFileError(f"{path}: {error.strerror or error}") from None
 
 
-def read_test_splits(runs: Sequence[Path], prompt: str) -> list[HeldOut]:
+def read_test_splits(runs: Sequence[Path], prompt: PromptName) -> list[HeldOut]:
     """Read the GRPO test splits of runs: problems with a measured difficulty that no training row comes from."""
     found = [
         _held_out(row, prompt, f"{export.folder}/grpo/test.parquet:{line}")
@@ -114,7 +114,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Any]]:
                     raise ProblemFileError(f"{path}:{number}: not JSON") from None
 
 
-def _held_out(raw: Any, prompt: str, place: str) -> HeldOut:
+def _held_out(raw: Any, prompt: PromptName, place: str) -> HeldOut:
     try:
         row = _Row.model_validate(raw)
     except ValidationError as error:
