@@ -111,8 +111,6 @@ def _plan(options: Namespace) -> Plan:
         )
     base, student = options.models or (whole.student, str(whole.output))
     settings, seed = whole.evaluation, whole.seed
-    if settings.prompt not in PROMPTS:
-        raise ConfigError(f"evaluation.prompt: no prompt {settings.prompt!r}; there are {', '.join(PROMPTS)}")
     files = options.problems or settings.problems
     found = [held for path in files for held in read_problem_file(path, settings.prompt)]
     problems = list({held.problem.id: held for held in found or read_test_splits(whole.data, settings.prompt)}.values())
