@@ -119,7 +119,9 @@ def test_a_broken_line_goes_to_the_rejections_and_the_run_goes_on(tmp_path: Path
 def test_ctrl_c_stops_within_ten_seconds_and_nothing_is_lost(tmp_path: Path, prefect_home: Path) -> None:
     with serve(Solver(golds(config(tmp_path, "http://unused", count=COUNT))), seconds_per_answer=0.5) as server:
         path = yaml_of(config(tmp_path, server.url, count=COUNT), tmp_path / "config.yaml")
-        command = [sys.executable, "-m", "flows.cli", "build", str(path)]
+        # A shell that put the tests into the background has SIGINT ignored in all its children: undo that.
+        program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        command = [sys.executable, "-c", program + "from flows.cli import main; main()", "build", str(path)]
         environment = {**os.environ, "PREFECT_HOME": str(prefect_home)}
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
             while len(server.requests) < 10:

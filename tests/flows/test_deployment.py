@@ -1,6 +1,7 @@
 """The Prefect sequence of the README, typed as written against a real server and a real worker."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,7 @@ def background(command: list[str], environment: dict[str, str], log: Path) -> It
                 process.wait(timeout=20)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
 def wait_for(url: str, log: Path) -> None:
@@ -98,21 +101,24 @@ def test_the_readme_sequence_completes_and_a_missing_model_fails(tmp_path: Path)
             assert done.returncode == 0, done.stdout + done.stderr + logs["worker"].read_text()[-3000:]
             assert "Completed" in done.stdout
             assert funnel(open_run(tmp_path / "runs/small"))[2].kept == len(teacher.requests) > 0
-            assert {"progress", "table", "markdown"} <= artifact_types(value)
+            assert {"progress", "table", "markdown"} <= {row["type"] for row in listed(value, "artifacts")}
 
             missing = config(tmp_path / "other", teacher.url, count=COUNT)
             absent = missing.teachers[0].model_copy(update={"model": "no/such-model"})
             path = yaml_of(missing.model_copy(update={"teachers": (absent,)}), tmp_path / "bad.yaml")
             done = typed([part.replace("configs/demo.yaml", str(path)) for part in run])
             assert done.returncode != 0
-            assert "does not serve no/such-model; it serves fake/model" in " ".join(done.stdout.split())
+            assert "finished in state 'Failed'" in done.stdout
+            (failed,) = [run for run in listed(value, "flow_runs") if run["state"]["type"] == "FAILED"]
+            (line,) = failed["state"]["message"].splitlines()
+            assert "solve: http://127.0.0.1" in line
+            assert "does not serve no/such-model; it serves fake/model" in line
 
 
-def artifact_types(api: str) -> set[str]:
-    import json
-
-    request = urllib.request.Request(  # noqa: S310
-        f"{api}/artifacts/filter", data=b"{}", headers={"Content-Type": "application/json"}
-    )
+def listed(api: str, kind: str) -> list[dict[str, Any]]:
+    """Ask the Prefect server for all it has of a kind."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{api}/{kind}/filter", data=b"{}", headers=headers)  # noqa: S310
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        return {artifact["type"] for artifact in json.load(answer)}
+        rows: list[dict[str, Any]] = json.load(answer)
+        return rows
