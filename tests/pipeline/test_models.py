@@ -267,7 +267,7 @@ def test_silent_hub_costs_seconds_then_the_index_serves(index: TinyIndex, monkey
     started = time.monotonic()
     with pytest.raises(ModelError, match="no answer in 0 s"):
         tiny(source="hub")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert tiny().revision == index.model.index_revision
     answered.set()
 
