@@ -29,7 +29,7 @@ for line in sys.stdin:
         known = parse(f"${gold}$") or parse(gold)
         answer = bool(verify(known, parse(text)))
     except Exception:
-        answer = False
+        answer = None
     print(json.dumps(answer), file=channel, flush=True)
 """
 
@@ -51,7 +51,7 @@ class SecondOpinion:
         self._stop()
 
     def accepts(self, gold: str, text: str) -> bool | None:
-        """Return whether Math-Verify takes the text for the gold; None if it did not say so by the deadline."""
+        """Return whether Math-Verify takes the text for the gold; None if it failed or did not say so in time."""
         if self._child is None:
             self._child = confined([sys.executable, "-I", "-B", "-c", _LOOP], memory=2 << 30)
             if self._line(START_SECONDS) != "ready":
@@ -63,6 +63,8 @@ class SecondOpinion:
             answer = self._line(self.deadline)
         except OSError:
             answer = None
+        if answer == "null":  # it failed on these two texts, which is no opinion
+            return None
         if answer not in ("true", "false"):
             self._stop()
             return None

@@ -131,7 +131,7 @@ def _stderr_in(log: Path) -> Iterator[None]:
         os.dup2(file.fileno(), 2)
     try:
         yield
-    except Exception as error:
+    except (OSError, RuntimeError, ValueError) as error:
         tail = log.read_text(errors="replace")[-4000:]
         raise TeacherError(f"vLLM did not start: {error}\n{tail}") from error
     finally:
