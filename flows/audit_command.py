@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from flows.verify_command import Row, VerifyError, verdicts
 from pipeline.answers import strip_thinking
-from pipeline.assess import interval
+from pipeline.pass_rate import interval
 from pipeline.progress import track
 from pipeline.records import VERDICTS
 from pipeline.sandbox import SandboxUnavailable

@@ -12,7 +12,7 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.prefect_progress import progress_artifacts
-from flows.stages import STAGE_FUNCTIONS, run_stage
+from flows.stages import plan, run_stage
 from pipeline.config import load_config
 from pipeline.errors import GradatimError
 from pipeline.manifest import run_lock
@@ -63,7 +63,7 @@ def build_dataset(config: str, overrides: list[str] | None = None) -> str:
     with run_lock(loaded.folder):
         run = create_run(loaded)
         with progress_artifacts(loaded.run):
-            for stage in STAGE_FUNCTIONS:
+            for stage in plan(loaded):
                 stage_task(stage, str(run.folder))
         _report(run.folder)
     return str(run.folder)

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from filters.screen import screen
+from filters.solvability import agree
 from generators.generate import generate
 from pipeline.assess import assess
+from pipeline.config import Config
 from pipeline.export import export
 from pipeline.run import Run, open_run
 from pipeline.solve import solve
@@ -24,11 +26,20 @@ STAGE_FUNCTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "generate": generate,
     "screen": screen,
     "solve": solve_all,
+    "agree": agree,
     "verify": verify_completions,
     "assess": assess,
     "select": select,
     "export": export,
 }
+
+
+def plan(config: Config) -> tuple[str, ...]:
+    """Return the stages in the order in which they run: problems that have parents wait for a round of solving, so the
+    stages up to assess come once more for each such round."""
+    order = tuple(STAGE_FUNCTIONS)
+    until = order.index("assess") + 1
+    return order[:until] * (1 + config.rounds) + order[until:]
 
 
 def run_stage(name: str, folder: Path) -> dict[str, int]:

@@ -1,19 +1,20 @@
 """The generate stage: every source of the configuration becomes shards of problems, each gold checked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from generators.imported import ImportProblem, read_imported
 from generators.templates import FAMILIES
 from generators.templates.family import Family, ProofError, generate_problem
-from pipeline.config import ImportedSource, TemplateSource
+from pipeline.ask import journal_path
 from pipeline.config_files import ConfigError
 from pipeline.manifest import Unit
 from pipeline.progress import track
-from pipeline.records import Problem, Rejection, content_id
+from pipeline.records import Completion, Problem, Rejection, content_id
 from pipeline.run import Run, Work
+from pipeline.sources import ImportedSource, TemplateSource
 from pipeline.store import file_digest
 from pipeline.verifiers.golds import check_gold
 
@@ -21,48 +22,64 @@ Row = Problem | Rejection
 STAGE: Final = "generate"
 
 
+class Made(NamedTuple):
+    """What a shard's generator made: problems and refusals, and all that a model wrote for them."""
+
+    rows: list[Row]
+    drafts: Sequence[Completion] = ()
+
+
+class Part(NamedTuple):
+    """A shard that can be made now: its name, all that it depends on, and how to make it."""
+
+    shard: str
+    inputs: tuple[object, ...]
+    make: Callable[[], Made]
+
+
 def generate(run: Run) -> None:
-    """Make every shard of every source that is not there yet."""
-    total = sum(s.count for s in run.config.generate.sources if isinstance(s, TemplateSource)) or None
+    """Make every shard of every source that is not there yet. Sources whose problems have parents give the shards whose
+    parents are assessed; the stage is run again after the next round."""
+    sources = run.config.generate.sources
+    total = sum(getattr(s, "count", 0) for s in sources) if all(hasattr(s, "count") for s in sources) else None
     wanted: set[str] = set()
     with track(STAGE, total) as progress:
-        for number, source in enumerate(run.config.generate.sources):
-            parts = template_shards(run, source) if isinstance(source, TemplateSource) else imported_shards(run, source)
-            for part, (inputs, make) in enumerate(parts):
-                shard = f"{number}-{part:05d}"
-                wanted.add(shard)
-                work = run.unit(STAGE, shard, *inputs)
-                unit = work if isinstance(work, Unit) else _finish(run, work, make)
+        for number, source in enumerate(sources):
+            for part in SHARDS[source.strategy](run, source, number):
+                wanted.add(part.shard)
+                work = run.unit(STAGE, part.shard, *part.inputs)
+                unit = work if isinstance(work, Unit) else _finish(run, work, part.make)
                 progress.advance(unit.counts["in"])
     run.manifest.forget(STAGE, keep=wanted.__contains__)
 
 
-def _finish(run: Run, work: Work, make: Callable[[], list[Row]]) -> Unit:
-    rows = make()
+def _finish(run: Run, work: Work, make: Callable[[], Made]) -> Unit:
+    rows, drafts = make()
     problems = [row for row in rows if isinstance(row, Problem)]
     rejections = [row for row in rows if isinstance(row, Rejection)]
     if rejections and run.config.generate.strict:
         raise ImportProblem(f"--strict: {rejections[0].reason}")
-    return run.commit(
-        work, {"problems": (Problem, problems)}, taken=len(rows), kept=len(problems), rejections=rejections
-    )
+    tables: dict[str, Any] = {"problems": (Problem, problems)}
+    if drafts:
+        tables["drafts"] = (Completion, list(drafts))
+    tokens = sum(draft.completion_tokens for draft in drafts)
+    unit = run.commit(work, tables, taken=len(rows), kept=len(problems), rejections=rejections, tokens=tokens)
+    journal_path(run, work.shard).unlink(missing_ok=True)
+    return unit
 
 
-Part = tuple[tuple[object, ...], Callable[[], list[Row]]]
-
-
-def template_shards(run: Run, source: TemplateSource) -> Iterator[Part]:
-    """Give the shards of a template source as (inputs, how to make it)."""
+def template_shards(run: Run, source: TemplateSource, number: int) -> Iterator[Part]:
+    """Give the shards of a template source."""
     families = template_families(source)
     versions = [(family.name, family.version) for family in families]
     size, seed = run.config.generate.shard_rows, run.config.seed
-    for start in range(0, source.count, size):
+    for part, start in enumerate(range(0, source.count, size)):
         stop = min(start + size, source.count)
 
-        def make(start: int = start, stop: int = stop) -> list[Row]:
-            return [template_row(families, source.levels, seed, index) for index in range(start, stop)]
+        def make(start: int = start, stop: int = stop) -> Made:
+            return Made([template_row(families, source.levels, seed, index) for index in range(start, stop)])
 
-        yield (seed, source.model_dump(mode="json"), versions, start, stop), make
+        yield Part(f"{number}-{part:05d}", (seed, source.model_dump(mode="json"), versions, start, stop), make)
 
 
 def template_families(source: TemplateSource) -> list[Family[Any]]:
@@ -92,7 +109,7 @@ def template_row(families: list[Family[Any]], levels: tuple[int, ...] | None, se
     return problem if refusal is None else Rejection(problem.id, STAGE, "gold", refusal)
 
 
-def imported_shards(run: Run, source: ImportedSource) -> Iterator[Part]:
+def imported_shards(run: Run, source: ImportedSource, number: int) -> Iterator[Part]:
     """Give the shards of an imported set; the file is read once, in a stream."""
     identity: object = source.model_dump(mode="json")
     if source.path is not None:
@@ -100,5 +117,11 @@ def imported_shards(run: Run, source: ImportedSource) -> Iterator[Part]:
     rows = read_imported(source, check_gold)
     part = 0
     while chunk := list(islice(rows, run.config.generate.shard_rows)):
-        yield (identity, part, len(chunk)), partial(list, chunk)
+        yield Part(f"{number}-{part:05d}", (identity, part, len(chunk)), partial(Made, chunk))
         part += 1
+
+
+SHARDS: Final[dict[str, Callable[[Run, Any, int], Iterator[Part]]]] = {
+    "template": template_shards,
+    "imported": imported_shards,
+}

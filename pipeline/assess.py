@@ -7,22 +7,23 @@ not be judged enters no rate.
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import replace
 from typing import Final
 
 from pipeline.config import Assess, Band
 from pipeline.manifest import Unit
+from pipeline.pass_rate import decide, interval
 from pipeline.progress import track
 from pipeline.records import (
     Assessment,
     Completion,
-    Decision,
     Problem,
     Rejection,
     Verdict,
     canonical_json,
 )
 from pipeline.run import Run, Work
+from pipeline.stopping import FIXED, rule_name
 from pipeline.store import read_records
 from pipeline.verifiers.golds import canonical_answer
 
@@ -32,8 +33,8 @@ Judged = tuple[Completion, Verdict]
 
 
 def assess(run: Run) -> None:
-    """Assess every screened shard for every teacher, and decide."""
-    units = run.manifest.of_stage("screen")
+    """Assess every agreed shard for every teacher, and decide."""
+    units = run.manifest.of_stage("agree")
     with track(STAGE, sum(unit.counts["kept"] for unit in units)) as progress:
         for unit in units:
             inputs = [run.config.assess.model_dump(mode="json"), unit.digest, *judged_digests(run, unit.shard)]
@@ -47,30 +48,32 @@ def assess(run: Run) -> None:
 
 
 def judged_digests(run: Run, shard: str) -> list[str]:
-    """Return the digests of a screened shard's completions and verdicts, of all teachers."""
+    """Return the digests of an agreed shard's completions and verdicts, of all teachers."""
     units = run.manifest.units
     names = [f"{index}-{shard}" for index in range(len(run.config.teachers))]
     return [units[(stage, name)].digest for name in names for stage in ("solve", "verify")]
 
 
 def _assess_shard(run: Run, unit: Unit, work: Work, pool: Work) -> None:
-    problems = read_records(Problem, run.file(unit, "screened"))
+    problems = read_records(Problem, run.file(unit, "settled"))
     judged = judged_completions(run, unit.shard)
+    rules = {teacher.model: rule_name(teacher) for teacher in run.config.teachers}
     assessments: list[Assessment] = []
     unsolved: list[Rejection] = []
     outside: list[Rejection] = []
     for problem in problems:
         panel = judged.get(problem.id, [])
-        found = assess_problem(problem, panel, run.config.assess)
+        found = [
+            replace(a, stopping=rules.get(a.model, FIXED)) for a in assess_problem(problem, panel, run.config.assess)
+        ]
         assessments += found
         refusal = solvability(problem, panel, found)
-        if refusal is not None:
+        if refusal is None:
+            reference = next(a for a in found if a.model == run.config.reference_model)
+            refused = outside_band(reference, run.config.assess.band)
+            outside += [refused] if refused else []
+        else:
             unsolved.append(refusal)
-            continue
-        reference = next(a for a in found if a.model == run.config.reference_model)
-        refusal = outside_band(reference, run.config.assess.band)
-        if refusal is not None:
-            outside.append(refusal)
     kept = len(problems) - len(unsolved)
     run.commit(work, {"assessments": (Assessment, assessments)}, taken=len(problems), kept=kept, rejections=unsolved)
     run.commit(pool, {}, taken=kept, kept=kept - len(outside), rejections=outside)
@@ -83,9 +86,10 @@ def judged_completions(run: Run, shard: str) -> dict[str, list[Judged]]:
         units = run.manifest.units
         name = f"{index}-{shard}"
         completions = read_records(Completion, run.file(units[("solve", name)], "completions"))
-        verdicts = read_records(Verdict, run.file(units[("verify", name)], "verdicts"))
-        for completion, verdict in zip(completions, verdicts, strict=True):
-            judged.setdefault(completion.problem_id, []).append((completion, verdict))
+        verdicts = {v.completion_id: v for v in read_records(Verdict, run.file(units[("verify", name)], "verdicts"))}
+        for completion in completions:
+            if completion.id in verdicts:
+                judged.setdefault(completion.problem_id, []).append((completion, verdicts[completion.id]))
     return judged
 
 
@@ -127,33 +131,6 @@ def _answers(problem: Problem, panel: Sequence[Judged]) -> Counter[str]:
     """Count the panel's committed answers in canonical form, those that could not be read left out."""
     found = (canonical_answer(problem, c) for c, v in panel if v.verdict in ("correct", "incorrect"))
     return Counter(answer for answer in found if answer is not None)
-
-
-def decide(successes: int, attempts: int, band: Band) -> Decision:
-    """Decide by the pass rate and the band; without a decided attempt nothing is known."""
-    if attempts == 0:
-        return "undecided"
-    if successes / attempts < band.min_pass_rate:
-        return "too hard"
-    return "too easy" if successes / attempts > band.max_pass_rate else "keep"
-
-
-@cache
-def interval(successes: int, attempts: int, method: str, level: float) -> tuple[float, float]:
-    """Return the confidence interval of a pass rate: Jeffreys (Brown, Cai and DasGupta 2001) or Clopper–Pearson (1934).
-
-    With no attempts it is (0, 1). Jeffreys' ends are 0 and 1 at 0 and all successes, as the paper advises.
-    """
-    from scipy.stats import beta
-
-    if attempts == 0:
-        return 0.0, 1.0
-    tail = (1 - level) / 2
-    failures = attempts - successes
-    shape = (0.5, 0.5, 0.5, 0.5) if method == "jeffreys" else (0, 1, 1, 0)
-    low = 0.0 if successes == 0 else float(beta.ppf(tail, successes + shape[0], failures + shape[1]))
-    high = 1.0 if failures == 0 else float(beta.ppf(1 - tail, successes + shape[2], failures + shape[3]))
-    return low, high
 
 
 def solvability(problem: Problem, panel: Sequence[Judged], assessments: Sequence[Assessment]) -> Rejection | None:

@@ -8,63 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from pipeline.config_files import parse_model
+from pipeline.config_files import Section, parse_model
 from pipeline.prompts import PromptName
-from pipeline.records import AnswerType
+from pipeline.sources import Source, has_no_gold, rounds_of
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TemplateSource(_Section):
-    """Problems from template families; `families` "all" or a list, `levels` null means every level of a family."""
-
-    strategy: Literal["template"]
-    count: int = Field(gt=0, description="problems in all, shared evenly by the families and levels")
-    families: Literal["all"] | tuple[str, ...] = "all"
-    levels: tuple[int, ...] | None = None
-
-
-class Columns(_Section):
-    """Which column of an imported set holds what; null where the set has none."""
-
-    question: str = "question"
-    answer: str = "answer"
-    id: str | None = None
-
-
-class ImportedSource(_Section):
-    """Problems from a JSONL or Parquet file (`path`) or a dataset on the Hub (`dataset`)."""
-
-    strategy: Literal["imported"]
-    path: Path | None = None
-    dataset: str | None = None
-    dataset_config: str | None = None
-    revision: str | None = None
-    split: str = "train"
-    columns: Columns = Columns()
-    answer_after: str | None = Field(None, description='gold is what follows the last such mark, "####" for GSM8K')
-    verifier: str = "math"
-    answer_type: AnswerType | None = None
-    domain: str = "imported"
-    family: str | None = Field(None, description="name of the family, by default the file's or dataset's name")
-    licence: str | None = None
-    limit: int | None = Field(None, gt=0, description="read no more than so many rows")
-
-    @model_validator(mode="after")
-    def _one_place(self) -> "ImportedSource":
-        if (self.path is None) == (self.dataset is None):
-            raise ValueError("give either path or dataset")
-        return self
-
-
-Source = Annotated[TemplateSource | ImportedSource, Field(discriminator="strategy")]
-
-
-class Generate(_Section):
+class Generate(Section):
     """Where problems come from, and how many of them make a shard."""
 
     sources: tuple[Source, ...] = Field(min_length=1)
@@ -72,7 +23,7 @@ class Generate(_Section):
     strict: bool = Field(False, description="stop at the first broken row of an imported set")
 
 
-class NearDuplicates(_Section):
+class NearDuplicates(Section):
     """MinHash near-duplicate search over word shingles (Broder 1997), candidates checked by exact Jaccard."""
 
     threshold: float = Field(0.8, gt=0, le=1)
@@ -80,14 +31,14 @@ class NearDuplicates(_Section):
     shingle_words: int = Field(3, ge=1, le=10)
 
 
-class Screen(_Section):
+class Screen(Section):
     """What is dropped before any teacher token is spent."""
 
     near_duplicates: NearDuplicates | None = NearDuplicates()
     against: tuple[Path, ...] = Field((), description="earlier datasets (JSONL or Parquet with a question column)")
 
 
-class Sampling(_Section):
+class Sampling(Section):
     """Sampling parameters of a request, by vLLM's and OpenAI's names. `seed` per_request makes single requests
     repeatable where the engine allows it; it costs speed on CPU."""
 
@@ -99,7 +50,7 @@ class Sampling(_Section):
     seed: Literal["per_request", "none"] = "none"
 
 
-class VllmEngine(_Section):
+class VllmEngine(Section):
     """vLLM in this process' children: one engine, continuous batching over the whole problem set."""
 
     kind: Literal["vllm"] = "vllm"
@@ -112,7 +63,7 @@ class VllmEngine(_Section):
     kv_cache_gib: int = Field(2, gt=0, description="CPU only: memory for the key-value cache")
 
 
-class OpenAIEngine(_Section):
+class OpenAIEngine(Section):
     """One or several OpenAI-compatible servers that serve the same model."""
 
     kind: Literal["openai"]
@@ -126,7 +77,30 @@ class OpenAIEngine(_Section):
 Engine = Annotated[VllmEngine | OpenAIEngine, Field(discriminator="kind")]
 
 
-class Teacher(_Section):
+class Stopping(Section):
+    """When to ask no further completions for a problem. `curtailed` stops once the outcomes that are left cannot change
+    the decision that all of `completions` would give, so the decisions are exactly those of a fixed number; `bayesian`
+    stops once the posterior (Jeffreys prior) puts the pass rate on one side of the band's edges but for `error_rate`.
+    Completions are asked for in waves, so what is asked does not depend on the engine's timing."""
+
+    rule: Literal["curtailed", "bayesian"] = "curtailed"
+    wave: int = Field(2, gt=0, description="completions asked for at once")
+    error_rate: float = Field(0.05, gt=0, lt=0.5, description="bayesian only")
+    edge: int | None = Field(
+        None, gt=0, description="up to so many completions where the interval still spans an edge of the band"
+    )
+
+
+class Writer(Section):
+    """The model that writes problems (sources written, evolved, backward); by default the first teacher's."""
+
+    model: str
+    revision: str | None = None
+    engine: Engine = VllmEngine()
+    sampling: Sampling = Sampling(temperature=0.9, max_tokens=400)
+
+
+class Teacher(Section):
     """A model that solves problems. `model` is a catalogue name, a local folder or a Hub id."""
 
     model: str
@@ -135,16 +109,31 @@ class Teacher(_Section):
     prompt: PromptName = Field("boxed", description="a prompt template of pipeline/prompts.py")
     sampling: Sampling = Sampling()
     completions: int = Field(4, gt=0, description="completions per problem")
+    stopping: Stopping | None = Field(None, description="stop early where the decision is known; null: never")
 
 
-class Verify(_Section):
+class Agree(Section):
+    """Golds by agreement of the panel's canonical answers (self-consistency, Wang et al. 2023). An answer is adopted,
+    or disputes a gold, with `min_votes` votes of at least `min_voices` models or prompts and `min_share` of all votes;
+    a problem whose second answer has `stable_share` is ambiguous."""
+
+    min_votes: int = Field(3, gt=0)
+    min_voices: int = Field(2, gt=0)
+    min_share: float = Field(0.6, gt=0.5, le=1)
+    stable_share: float = Field(0.3, gt=0, lt=0.5)
+    disputed: Literal["refuse", "repair", "keep"] = Field(
+        "refuse", description="what becomes of a gold that no completion reached and another answer disputes"
+    )
+
+
+class Verify(Section):
     """Verifier workers and the deadline after which a symbolic comparison is `undecided`."""
 
     workers: int = Field(2, gt=0)
     deadline_seconds: float = Field(5.0, gt=0)
 
 
-class Band(_Section):
+class Band(Section):
     """Problems with a pass rate inside [min_pass_rate, max_pass_rate] are kept."""
 
     min_pass_rate: float = Field(0.01, ge=0, le=1)
@@ -157,7 +146,7 @@ class Band(_Section):
         return self
 
 
-class Assess(_Section):
+class Assess(Section):
     """Difficulty: the interval's method and level, the band, and the model it is measured on (default: the first
     teacher)."""
 
@@ -167,7 +156,7 @@ class Assess(_Section):
     reference_model: str | None = None
 
 
-class Select(_Section):
+class Select(Section):
     """Rejection sampling of traces, and how they are written. `think`: <think>reasoning</think>, then the answer in a
     box; `plain`: the completion as it is. `within_band` keeps SFT to the difficulty band too, which is measured on the
     reference model; a student is weaker, so by default every solved problem serves."""
@@ -180,7 +169,7 @@ class Select(_Section):
     prompt: PromptName = Field("boxed", description="the prompt template that the student is trained on")
 
 
-class Splits(_Section):
+class Splits(Section):
     """Shares of the problems; what is left is the train split."""
 
     validation: float = Field(0.05, ge=0, lt=1)
@@ -188,14 +177,14 @@ class Splits(_Section):
     holdout_families: tuple[str, ...] = Field((), description="families that go whole into the test split")
 
 
-class Export(_Section):
+class Export(Section):
     """How what is kept is split; difficulty bins are of equal width over pass rates from 0 to 1."""
 
     splits: Splits = Splits()
     difficulty_bins: int = Field(5, gt=0)
 
 
-class Config(_Section):
+class Config(Section):
     """A run, whole."""
 
     run: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -203,7 +192,9 @@ class Config(_Section):
     runs_folder: Path = Path("data/runs")
     generate: Generate
     screen: Screen = Screen()
+    writer: Writer | None = None
     teachers: tuple[Teacher, ...] = Field(min_length=1)
+    agree: Agree = Agree()
     verify: Verify = Verify()
     assess: Assess = Assess()
     select: Select = Select()
@@ -215,6 +206,27 @@ class Config(_Section):
         if self.assess.reference_model not in (None, *names):
             raise ValueError(f"assess.reference_model must be one of the teachers: {', '.join(names)}")
         return self
+
+    @model_validator(mode="after")
+    def _panel_for_golds(self) -> "Config":
+        voices = {(t.model, t.revision, t.prompt) for t in self.teachers}
+        if len(voices) < self.agree.min_voices and any(has_no_gold(s) for s in self.generate.sources):
+            raise ValueError(
+                f"sources without gold need a panel of agree.min_voices = {self.agree.min_voices}: two models, or one "
+                f"model with two prompts; teachers has {len(voices)}"
+            )
+        return self
+
+    @property
+    def rounds(self) -> int:
+        """How many times problems with parents are made after a round of solving."""
+        return max(rounds_of(source) for source in self.generate.sources)
+
+    @property
+    def writing(self) -> Writer:
+        """The model that writes problems."""
+        first = self.teachers[0]
+        return self.writer or Writer(model=first.model, revision=first.revision, engine=first.engine)
 
     @property
     def folder(self) -> Path:

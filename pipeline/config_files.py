@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import GradatimError
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """What every section of a run's configuration is: frozen, unknown keys forbidden."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ConfigError(GradatimError):

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from pipeline.records import Message
 
-PromptName = Literal["boxed", "think"]
+PromptName = Literal["boxed", "plan", "think"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,17 @@ BOXED: Final = Prompt(
     ),
 )
 
+# A second voice for a panel of one model: other words, the plan before the steps (Wang et al. 2023, arXiv 2305.04091).
+PLAN: Final = Prompt(
+    name="plan",
+    version="1",
+    system=None,
+    user=(
+        "Here is a problem.\n\n{question}\n\nFirst say in one sentence what is asked. Then make a short plan, carry it "
+        "out, and check the result. Put only the final answer in \\boxed{} on the last line."
+    ),
+)
+
 # The template of R1-Zero (DeepSeek-AI 2025, table 1), as a system and a user turn.
 THINK: Final = Prompt(
     name="think",
@@ -49,7 +60,7 @@ THINK: Final = Prompt(
     user="{question}",
 )
 
-PROMPTS: Final[dict[PromptName, Prompt]] = {prompt.name: prompt for prompt in (BOXED, THINK)}
+PROMPTS: Final[dict[PromptName, Prompt]] = {prompt.name: prompt for prompt in (BOXED, PLAN, THINK)}
 
 
 def render_prompt(name: PromptName, question: str) -> tuple[Message, ...]:

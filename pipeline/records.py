@@ -7,16 +7,17 @@ in every run and on every machine. This module neither reads nor writes files (s
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Final, Literal, TypeVar, get_args
 
 import pyarrow as pa
 
 SCHEMA_VERSION: Final = 1
 
-Strategy = Literal["template", "backward", "evolved", "written", "imported"]
+Strategy = Literal["template", "backward", "evolved", "written", "imported", "reasoning_gym"]
 VerdictValue = Literal["correct", "incorrect", "unparsable", "undecided"]
 FinishReason = Literal["stop", "length", "filtered"]
+GoldStatus = Literal["proved", "given", "confirmed", "adopted", "repaired"]
 Decision = Literal["keep", "too easy", "too hard", "unsolved", "undecided"]
 AnswerType = Literal[
     "integer",
@@ -119,7 +120,8 @@ class Assessment:
 
     `undecided` completions are in neither count. `interval_low`/`interval_high` bound the pass rate at
     `interval_level` by `interval_method`. `agreement` is the share of the panel's decided completions that gave the
-    panel's most frequent answer, `agreed_answer`.
+    panel's most frequent answer, `agreed_answer`. `stopping` says how many completions were asked for: "fixed", or the
+    rule that stopped early (then the pass rate is that of the first completions, and the interval is what it says).
     """
 
     problem_id: str
@@ -136,6 +138,25 @@ class Assessment:
     decision: Decision
     agreement: float | None
     agreed_answer: str | None
+    stopping: str = "fixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Where a problem's gold stands after the panel has spoken.
+
+    `proved` by program, `given` with the problem, `confirmed` or `repaired` by the panel, `adopted` from it where there
+    was none. `original` is the gold as it came (None where there was none). `votes` is canonical JSON, answer to number
+    of completions; `voices` are the models and prompts that gave the agreed answer, `share` its share of the votes.
+    """
+
+    problem_id: str
+    status: GoldStatus
+    answer: str
+    original: str | None
+    votes: str
+    voices: tuple[str, ...]
+    share: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +195,7 @@ class Rejection:
     evidence: str = "{}"
 
 
-Record = Problem | Completion | Verdict | Assessment | Trace | Rejection
+Record = Problem | Completion | Verdict | Assessment | Agreement | Trace | Rejection
 R = TypeVar("R", bound=Record)
 
 _PROVENANCE = pa.struct(
@@ -253,6 +274,16 @@ SCHEMAS: Final[dict[type, pa.Schema]] = {
         ("decision", pa.string()),
         ("agreement", pa.float64()),
         ("agreed_answer", pa.string()),
+        ("stopping", pa.string()),
+    ),
+    Agreement: _schema(
+        ("problem_id", pa.string()),
+        ("status", pa.string()),
+        ("answer", pa.string()),
+        ("original", pa.string()),
+        ("votes", pa.string()),
+        ("voices", pa.list_(pa.string())),
+        ("share", pa.float64()),
     ),
     Trace: _schema(
         ("problem_id", pa.string()),
@@ -321,22 +352,25 @@ def _plain(value: Any) -> Any:
 
 
 def from_table(kind: type[R], table: pa.Table) -> list[R]:
-    """Turn an Arrow table back into records. Columns the kind does not know are ignored; a missing one is an error."""
+    """Turn an Arrow table back into records. Columns the kind does not know are ignored; a missing one is an error,
+    unless the kind has a default for it (a column that came later)."""
     names = [f.name for f in fields(kind)]
-    missing = [name for name in names if name not in table.column_names]
+    missing = [f.name for f in fields(kind) if f.name not in table.column_names and f.default is MISSING]
     if missing:
         raise ValueError(f"a {kind.__name__} table lacks the column(s) {', '.join(missing)}")
-    return [record_from(kind, row) for row in table.select(names).to_pylist()]
+    present = [name for name in names if name in table.column_names]
+    return [record_from(kind, row) for row in table.select(present).to_pylist()]
 
 
 def record_from(kind: type[R], row: dict[str, Any]) -> R:
     """Build one record from a plain row, as read from Parquet or JSON."""
-    row = {f.name: row[f.name] for f in fields(kind)}
+    row = {f.name: row[f.name] for f in fields(kind) if f.name in row or f.default is MISSING}
     if "provenance" in row:
         provenance = row["provenance"]
         row["provenance"] = Provenance(**{**provenance, "parents": tuple(provenance["parents"] or ())})
     if "messages" in row:
         row["messages"] = tuple(Message(**message) for message in row["messages"])
-    if "tags" in row:
-        row["tags"] = tuple(row["tags"])
+    for name in ("tags", "voices"):
+        if name in row:
+            row[name] = tuple(row[name])
     return kind(**row)

@@ -15,12 +15,13 @@ COUNTED: Final = {
     "generate": "problems",
     "screen": "problems",
     "solve": "completions",
+    "agree": "problems",
     "verify": "completions",
     "assess": "problems",
     "pool": "problems",
     "select": "completions",
 }
-_FEEDS: Final = {"screen": "generate", "verify": "solve", "assess": "screen", "pool": "assess"}
+_FEEDS: Final = {"screen": "generate", "agree": "screen", "verify": "solve", "assess": "agree", "pool": "assess"}
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class StageCounts:
     @property
     def reasons(self) -> str:
         """The reasons with their counts in words; for the verify stage, the verdicts in brackets."""
-        if self.details:
-            return "(" + ", ".join(f"{n:,} {name}" for name, n in self.details.items()) + ")"
-        return ", ".join(f"{n:,} {name}" for name, n in self.rejected.items()) or "–"
+        rejected = ", ".join(f"{n:,} {name}" for name, n in self.rejected.items())
+        details = "(" + ", ".join(f"{n:,} {name}" for name, n in self.details.items()) + ")" if self.details else ""
+        return " ".join(text for text in (rejected, details) if text) or "–"
 
 
 def funnel(run: Run) -> list[StageCounts]:

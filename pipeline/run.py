@@ -19,7 +19,7 @@ from pipeline.manifest import FileEntry, Manifest, Unit
 from pipeline.records import Record, Rejection, canonical_json, content_id
 from pipeline.store import write_records, write_text
 
-STAGES: Final = ("generate", "screen", "solve", "verify", "assess", "pool", "select", "export")
+STAGES: Final = ("generate", "screen", "solve", "agree", "verify", "assess", "pool", "select", "export")
 
 
 class CountsDoNotBalance(Exception):
@@ -38,11 +38,12 @@ class Work:
 
 @dataclass
 class Run:
-    """A run folder opened for work or for reading."""
+    """A run folder opened for work or for reading. With `recorded_only` no model is asked for anything."""
 
     folder: Path
     config: Config
     manifest: Manifest
+    recorded_only: bool = False
 
     def unit(self, stage: str, shard: str, *inputs: object) -> Unit | Work:
         """Return the finished unit, or the work to do: the fingerprint covers the inputs that are named here."""
@@ -96,11 +97,11 @@ class Run:
         return self.folder / path
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path, *, recorded_only: bool = False) -> Run:
     """Open an existing run. Raises ConfigError if there is none."""
     if not (folder / "config.yaml").is_file():
         raise ConfigError(f"{folder}: not a run (no config.yaml there)")
-    return Run(folder, load_config(folder / "config.yaml"), Manifest(folder))
+    return Run(folder, load_config(folder / "config.yaml"), Manifest(folder), recorded_only)
 
 
 def create_run(config: Config) -> Run:
@@ -122,7 +123,9 @@ def create_run(config: Config) -> Run:
 def _paid_for(config: Config) -> dict[str, Any]:
     """What determines the problems and the requests; how an engine is run does not."""
     dumped = config.model_dump(mode="json")
-    teachers = [{k: v for k, v in t.items() if k not in {"engine", "completions"}} for t in dumped["teachers"]]
+    teachers = [
+        {k: v for k, v in t.items() if k not in {"engine", "completions", "stopping"}} for t in dumped["teachers"]
+    ]
     generate = {k: v for k, v in dumped["generate"].items() if k != "strict"}
     return {"seed": dumped["seed"], "generate": generate, "screen": dumped["screen"], "teachers": teachers}
 

@@ -6,80 +6,60 @@ problem order and is committed. A crash loses only what was in flight: the same 
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pipeline import config
-from pipeline.journal import Journal
 from pipeline.manifest import Unit
 from pipeline.progress import Track, say, track
 from pipeline.prompts import PROMPTS
 from pipeline.records import Completion, Problem
 from pipeline.run import Run, Work
+from pipeline.shard import Shard
 from pipeline.store import read_records
-from pipeline.teacher import Request, Teacher, TeacherError, complete, make_request, open_teacher
-
-
-class Shard:
-    """One shard being solved by one teacher: what is wanted, what is there, what is missing."""
-
-    def __init__(
-        self, run: Run, work: Work, teacher: Teacher, settings: config.Teacher, problems: list[Problem]
-    ) -> None:
-        self.run, self.work = run, work
-        self.journal = Journal(run.folder / "solve" / f"{work.shard}.jsonl")
-        self.known = {**_committed(run, work.shard), **self.journal.completions}
-        self.wanted = [make_request(teacher, settings, p, i) for p in problems for i in range(settings.completions)]
-        self.missing = [request for request in self.wanted if request.id not in self.known]
-        self.recorded_before = len(self.wanted) - len(self.missing)
-        self.open = len(self.missing)
-
-    def add(self, completion: Completion) -> None:
-        """Record a finished completion; the last one commits the shard."""
-        self.journal.add(completion)
-        self.known[completion.id] = completion
-        self.open -= 1
-        if self.open == 0:
-            self.commit()
-
-    def commit(self) -> None:
-        # A problem whose gold was mended keeps its completions: the request is the same, the problem's id is not.
-        rows = [replace(self.known[request.id], problem_id=request.problem_id) for request in self.wanted]
-        self.run.commit(
-            self.work,
-            {"completions": (Completion, rows)},
-            taken=len(rows),
-            kept=len(rows),
-            tokens=sum(c.completion_tokens for c in rows),
-            details={"recorded_before": str(self.recorded_before)},
-        )
-        self.journal.remove()
-
-
-def _committed(run: Run, shard: str) -> dict[str, Completion]:
-    """Completions of an earlier commit of this shard, such as the first four when eight are wanted now."""
-    unit = run.manifest.units.get(("solve", shard))
-    return {c.id: c for c in read_records(Completion, run.file(unit, "completions"))} if unit else {}
+from pipeline.teacher import Request, Teacher, TeacherError, complete, identity_of, open_teacher
+from pipeline.verifiers.worker import configure
 
 
 def solve(run: Run, teacher_index: int) -> None:
-    """Have one teacher solve every screened problem. Does nothing, and loads nothing, if that is done already."""
+    """Have one teacher solve every screened problem. Does nothing, and loads nothing, if that is done already.
+
+    A run that takes recorded completions only (Run.recorded_only) commits what is there and asks for nothing.
+    """
     settings = run.config.teachers[teacher_index]
     units = run.manifest.of_stage("screen")
     works: list[tuple[Work, Unit]] = []
     for unit in units:
-        work = run.unit("solve", f"{teacher_index}-{unit.shard}", solve_inputs(settings), unit.digest)
+        work = run.unit("solve", f"{teacher_index}-{unit.shard}", *solve_inputs(run, settings), unit.digest)
         if isinstance(work, Work):
             works.append((work, unit))
     wanted = {f"{index}-{unit.shard}" for index in range(len(run.config.teachers)) for unit in units}
     run.manifest.forget("solve", keep=wanted.__contains__, delete=False)
-    if works:
+    if not works:
+        return
+    configure(workers=run.config.verify.workers, deadline=run.config.verify.deadline_seconds)
+    if run.recorded_only:
+        for shard in _shards(run, settings, works):
+            shard.begin()
+            shard.commit()
+    else:
         asyncio.run(_solve(run, settings, teacher_index, works))
 
 
-def solve_inputs(settings: config.Teacher) -> dict[str, object]:
+def solve_inputs(run: Run, settings: config.Teacher) -> list[object]:
     """What determines a teacher's requests: not how its engine is run."""
-    return {**settings.model_dump(mode="json", exclude={"engine"}), "prompt_version": PROMPTS[settings.prompt].label}
+    own = {**settings.model_dump(mode="json", exclude={"engine"}), "prompt_version": PROMPTS[settings.prompt].label}
+    inputs: list[object] = [own]
+    if settings.stopping is not None:
+        inputs.append(run.config.assess.model_dump(mode="json"))
+    return [*inputs, "recorded only"] if run.recorded_only else inputs
+
+
+def _shards(run: Run, settings: config.Teacher, works: list[tuple[Work, Unit]]) -> Iterator[Shard]:
+    identity = identity_of(settings)
+    for work, unit in works:
+        yield Shard(run, work, identity, settings, read_records(Problem, run.file(unit, "screened")))
 
 
 async def _solve(run: Run, settings: config.Teacher, index: int, works: list[tuple[Work, Unit]]) -> None:
@@ -88,8 +68,8 @@ async def _solve(run: Run, settings: config.Teacher, index: int, works: list[tup
     async with open_teacher(settings) as teacher:
         with track(f"solve {settings.model}", total) as progress:
             session = Session(progress)
-            requests = _requests(run, teacher, settings, works, session)
-            await _side_by_side(min(teacher.window, total), lambda: _work_through(teacher, requests, session))
+            requests = Requests(_first_requests(_shards(run, settings, works), session))
+            await side_by_side(min(teacher.window, total), lambda: _work_through(teacher, requests, session))
         session.record(run, index)
 
 
@@ -114,33 +94,65 @@ class Session:
         run.commit(work, {}, taken=self.completions, kept=self.completions, tokens=self.tokens)
 
 
-def _requests(
-    run: Run, teacher: Teacher, settings: config.Teacher, works: list[tuple[Work, Unit]], session: Session
-) -> Iterator[tuple[Shard, Request]]:
+class Requests:
+    """What is to be asked: what finished waves ask for, then the first requests of shard after shard."""
+
+    def __init__(self, first: Iterator[tuple[Shard, Request]]) -> None:
+        self._first = first
+        self._later: deque[tuple[Shard, Request]] = deque()
+        self._out = 0
+        self._changed = asyncio.Event()
+
+    async def take(self) -> tuple[Shard, Request] | None:
+        """Return the next request; None once there is none and none can come any more."""
+        while True:
+            found = self._later.popleft() if self._later else next(self._first, None)
+            if found is not None:
+                self._out += 1
+                return found
+            if self._out == 0:
+                return None
+            await self._changed.wait()
+
+    def done(self, more: Iterable[tuple[Shard, Request]]) -> None:
+        """Note that a request is finished and what it led to."""
+        self._later.extend(more)
+        self._out -= 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _first_requests(shards: Iterator[Shard], session: Session) -> Iterator[tuple[Shard, Request]]:
     """Open shard after shard and give out what is missing in it; a shard with nothing missing is committed at once."""
-    for work, unit in works:
-        problems = read_records(Problem, run.file(unit, "screened"))
-        shard = Shard(run, work, teacher, settings, problems)
-        session.progress.skip(shard.recorded_before)
+    for shard in shards:
+        begun = shard.begin()
+        session.progress.skip(shard.recorded_before + begun.spared)
         if shard.recorded_before:
-            session.progress.say(
-                f"shard {work.shard}: {shard.recorded_before} of {len(shard.wanted)} completions are already recorded"
-            )
-        if not shard.missing:
+            session.progress.say(f"shard {shard.work.shard}: {shard.recorded_before} completions are already recorded")
+        if not begun.requests:
             shard.commit()
-        for request in shard.missing:
+        for request in begun.requests:
             yield shard, request
 
 
-async def _work_through(teacher: Teacher, requests: Iterator[tuple[Shard, Request]], session: Session) -> None:
-    """Take the next request until there is none; all workers share the iterator."""
-    for shard, request in requests:
+async def _work_through(teacher: Teacher, requests: Requests, session: Session) -> None:
+    """Take the next request until there is none; all workers share them."""
+    while (taken := await requests.take()) is not None:
+        shard, request = taken
         completion = await complete(teacher, request)
-        shard.add(completion)
         session.count(completion)
+        problem = shard.add(completion)
+        more: list[Request] = []
+        if problem is not None:
+            # Judging a wave may take a symbolic check, which must not hold up the others.
+            more, spared = await asyncio.to_thread(shard.advance, problem)
+            session.progress.skip(spared)
+            if shard.finished:
+                shard.commit()
+        requests.done((shard, request) for request in more)
 
 
-async def _side_by_side(count: int, work: Callable[[], Coroutine[None, None, None]]) -> None:
+async def side_by_side(count: int, work: Callable[[], Coroutine[None, None, None]]) -> None:
     """Run `count` workers to their end; the first TeacherError stops them all and is what the caller sees."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -162,5 +174,5 @@ async def complete_requests(teacher: Teacher, requests: Iterable[Request], name:
                 finished[request.id] = await complete(teacher, request)
                 progress.advance()
 
-        await _side_by_side(min(teacher.window, len(wanted)), work)
+        await side_by_side(min(teacher.window, len(wanted)), work)
     return [finished[request.id] for request in wanted]

@@ -7,12 +7,15 @@ or verdicts. A request's id covers everything that determines it.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from pipeline import config
 from pipeline.errors import GradatimError
+from pipeline.models import resolve
 from pipeline.prompts import PROMPTS, render_prompt
 from pipeline.records import Completion, FinishReason, Message, Problem, canonical_json, content_id
+
+SERVED: Final = "served"  # the revision of a server's model that the configuration does not name
 
 
 class TeacherError(GradatimError):
@@ -25,7 +28,8 @@ class TeacherUnavailable(TeacherError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One completion to be made. `seed` is given to the engine only where the sampling asks for it."""
+    """One completion to be made. `seed` is given to the engine only where the sampling asks for it; `schema` is a JSON
+    Schema (as text) that the answer must follow."""
 
     id: str
     problem_id: str
@@ -33,6 +37,7 @@ class Request:
     prompt_version: str
     sampling: config.Sampling
     sample_index: int
+    schema: str | None = None
 
     @property
     def seed(self) -> int | None:
@@ -64,14 +69,13 @@ class Teacher(Protocol):
         """Answer one request. Raises TeacherError when no retry helps."""
 
 
-def make_request(teacher: Teacher, settings: config.Teacher, problem: Problem, sample_index: int) -> Request:
-    """Build the request for completion number `sample_index` of a problem."""
+def make_request(identity: tuple[str, str], settings: config.Teacher, problem: Problem, sample_index: int) -> Request:
+    """Build the request for completion number `sample_index` of a problem to the model of that name and revision."""
     messages = render_prompt(settings.prompt, problem.question)
     version = PROMPTS[settings.prompt].label
     sampling = settings.sampling
     parts = ([[m.role, m.content] for m in messages], version, sampling.model_dump(), sample_index)
-    identity = content_id("completion", teacher.model, teacher.revision, *parts)
-    return Request(identity, problem.id, messages, version, sampling, sample_index)
+    return Request(content_id("completion", *identity, *parts), problem.id, messages, version, sampling, sample_index)
 
 
 async def complete(teacher: Teacher, request: Request) -> Completion:
@@ -95,8 +99,16 @@ async def complete(teacher: Teacher, request: Request) -> Completion:
     )
 
 
+def identity_of(settings: config.Teacher | config.Writer) -> tuple[str, str]:
+    """Return the name and revision that a model's completions are recorded under, without loading it."""
+    if isinstance(settings.engine, config.OpenAIEngine):
+        return settings.model, settings.revision or SERVED
+    model = resolve(settings.model, revision=settings.revision)
+    return model.name, model.revision
+
+
 @asynccontextmanager
-async def open_teacher(settings: config.Teacher) -> AsyncIterator[Teacher]:
+async def open_teacher(settings: config.Teacher | config.Writer) -> AsyncIterator[Teacher]:
     """Load the model or connect to its servers; closed on the way out, also after an error or Ctrl-C."""
     if isinstance(settings.engine, config.OpenAIEngine):
         from pipeline.teacher_openai import open_openai

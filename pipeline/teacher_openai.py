@@ -19,7 +19,7 @@ from openai import AsyncOpenAI
 from pipeline import config
 from pipeline.records import FinishReason
 from pipeline.seeds import rng_for
-from pipeline.teacher import Answered, Request, TeacherError, TeacherUnavailable, split_reasoning
+from pipeline.teacher import SERVED, Answered, Request, TeacherError, TeacherUnavailable, split_reasoning
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
@@ -43,9 +43,11 @@ class OpenAITeacher:
 
     engine = "openai"
 
-    def __init__(self, settings: config.Teacher, engine: config.OpenAIEngine, endpoints: list[_Endpoint]) -> None:
+    def __init__(
+        self, settings: config.Teacher | config.Writer, engine: config.OpenAIEngine, endpoints: list[_Endpoint]
+    ) -> None:
         self.model = settings.model
-        self.revision = settings.revision or "served"
+        self.revision = settings.revision or SERVED
         self.engine_version = f"openai-python {version('openai')}"
         self.window = engine.concurrency * len(endpoints)
         self._settings = engine
@@ -83,6 +85,7 @@ class OpenAITeacher:
                 top_p=sampling.top_p,
                 max_tokens=sampling.max_tokens,
                 seed=openai.omit if request.seed is None else request.seed,
+                response_format=_response_format(request),
                 extra_body={key: value for key, value in extra.items() if value is not None},
             )
         except (openai.RateLimitError, openai.InternalServerError) as error:
@@ -94,6 +97,12 @@ class OpenAITeacher:
         except openai.APIStatusError as error:
             raise TeacherError(f"{endpoint.url}: {_first_line(error)}") from error
         return _read(response)
+
+
+def _response_format(request: Request) -> Any:
+    if request.schema is None:
+        return openai.omit
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": json.loads(request.schema)}}
 
 
 def _read(response: Any) -> Answered:
@@ -116,7 +125,9 @@ def _first_line(error: object) -> str:
 
 
 @asynccontextmanager
-async def open_openai(settings: config.Teacher, engine: config.OpenAIEngine) -> AsyncIterator[OpenAITeacher]:
+async def open_openai(
+    settings: config.Teacher | config.Writer, engine: config.OpenAIEngine
+) -> AsyncIterator[OpenAITeacher]:
     """Connect to every endpoint and see that it serves the model."""
     key = os.environ.get(engine.api_key_env, "none")
     clients = [

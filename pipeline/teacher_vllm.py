@@ -79,7 +79,7 @@ class VllmTeacher:
 
 def _sampling(request: Request, room: int) -> Any:
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     sampling = request.sampling
     return SamplingParams(
@@ -90,11 +90,12 @@ def _sampling(request: Request, room: int) -> Any:
         max_tokens=min(sampling.max_tokens, room),
         seed=request.seed,
         output_kind=RequestOutputKind.FINAL_ONLY,
+        structured_outputs=StructuredOutputsParams(json=request.schema) if request.schema else None,
     )
 
 
 @asynccontextmanager
-async def open_vllm(settings: config.Teacher, engine: config.VllmEngine) -> AsyncIterator[VllmTeacher]:
+async def open_vllm(settings: config.Teacher | config.Writer, engine: config.VllmEngine) -> AsyncIterator[VllmTeacher]:
     """Load the model; the engine's processes end with the block."""
     model = resolve(settings.model, revision=settings.revision)
     prepare_environment(engine)

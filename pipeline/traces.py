@@ -58,7 +58,7 @@ def _select_shard(run: Run, unit: Unit, work: Work) -> None:
 
 def solved_problems(run: Run, shard: str) -> list[tuple[Problem, Assessment]]:
     """Return a shard's problems that some model solved, each with its assessment for the reference model."""
-    problems = read_records(Problem, run.file(run.manifest.units[("screen", shard)], "screened"))
+    problems = read_records(Problem, run.file(run.manifest.units[("agree", shard)], "settled"))
     assessments = read_records(Assessment, run.file(run.manifest.units[("assess", shard)], "assessments"))
     solved = {a.problem_id for a in assessments if a.successes}
     reference = {a.problem_id: a for a in assessments if a.model == run.config.reference_model}

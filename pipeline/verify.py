@@ -1,4 +1,4 @@
-"""The verify stage: a verdict for every completion."""
+"""The verify stage: a verdict for every completion of a problem whose gold is settled."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -6,8 +6,8 @@ from typing import Final
 
 from pipeline.manifest import Unit
 from pipeline.progress import track
-from pipeline.records import Completion, Problem, Verdict
-from pipeline.run import Run
+from pipeline.records import Completion, Problem, Rejection, Verdict
+from pipeline.run import Run, Work
 from pipeline.store import read_records
 from pipeline.verifiers import VERSION, verify
 from pipeline.verifiers.worker import configure
@@ -16,7 +16,8 @@ STAGE: Final = "verify"
 
 
 def verify_completions(run: Run) -> None:
-    """Verify every solved shard that has no verdicts yet. Every verdict is kept: nothing is rejected here."""
+    """Verify every solved shard that has no verdicts yet. A verdict rejects nothing; only the completions of problems
+    that the agree stage has refused leave here."""
     solved = run.manifest.of_stage("solve")
     configure(workers=run.config.verify.workers, deadline=run.config.verify.deadline_seconds)
     with (
@@ -24,27 +25,33 @@ def verify_completions(run: Run) -> None:
         ThreadPoolExecutor(run.config.verify.workers) as threads,
     ):
         for unit in solved:
-            screened = screened_unit(run, unit.shard)
-            work = run.unit(
-                STAGE, unit.shard, unit.digest, screened.digest, VERSION, run.config.verify.deadline_seconds
-            )
-            if not isinstance(work, Unit):
-                problems = {p.id: p for p in read_records(Problem, run.file(screened, "screened"))}
-                completions = read_records(Completion, run.file(unit, "completions"))
-                verdicts = list(threads.map(verify, [problems[c.problem_id] for c in completions], completions))
-                found = Counter(verdict.verdict for verdict in verdicts)
-                run.commit(
-                    work,
-                    {"verdicts": (Verdict, verdicts)},
-                    taken=len(verdicts),
-                    kept=len(verdicts),
-                    details={name: str(count) for name, count in sorted(found.items())},
-                )
+            settled = settled_unit(run, unit.shard)
+            inputs = (unit.digest, settled.digest, VERSION, run.config.verify.deadline_seconds)
+            work = run.unit(STAGE, unit.shard, *inputs)
+            if isinstance(work, Work):
+                _verify_shard(run, unit, settled, work, threads)
             progress.advance(unit.counts["kept"])
     wanted = {unit.shard for unit in solved}
     run.manifest.forget(STAGE, keep=wanted.__contains__)
 
 
-def screened_unit(run: Run, solved_shard: str) -> Unit:
-    """Return the screened shard that a solved shard ("<teacher>-<screened shard>") belongs to."""
-    return run.manifest.units[("screen", solved_shard.partition("-")[2])]
+def _verify_shard(run: Run, unit: Unit, settled: Unit, work: Work, threads: ThreadPoolExecutor) -> None:
+    problems = {p.id: p for p in read_records(Problem, run.file(settled, "settled"))}
+    completions = read_records(Completion, run.file(unit, "completions"))
+    judged = [c for c in completions if c.problem_id in problems]
+    left = [c for c in completions if c.problem_id not in problems]
+    verdicts = list(threads.map(verify, [problems[c.problem_id] for c in judged], judged))
+    found = Counter(verdict.verdict for verdict in verdicts)
+    run.commit(
+        work,
+        {"verdicts": (Verdict, verdicts)},
+        taken=len(completions),
+        kept=len(verdicts),
+        rejections=[Rejection(c.id, STAGE, "problem refused", "the agree stage refused its problem") for c in left],
+        details={name: str(count) for name, count in sorted(found.items())},
+    )
+
+
+def settled_unit(run: Run, solved_shard: str) -> Unit:
+    """Return the agreed shard that a solved shard ("<teacher>-<screened shard>") belongs to."""
+    return run.manifest.units[("agree", solved_shard.partition("-")[2])]

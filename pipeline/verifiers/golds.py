@@ -8,7 +8,8 @@ from pipeline.records import Completion, Problem
 from pipeline.verifiers.constraint import read_specs
 from pipeline.verifiers.countdown import read_problem
 from pipeline.verifiers.equality import Undecided, key_of
-from pipeline.verifiers.judging import judge
+from pipeline.verifiers.judging import Judgement, judge
+from pipeline.verifiers.logic import check_logic
 from pipeline.verifiers.naming import unnamed
 from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key
 from pipeline.verifiers.parsing import parse
@@ -19,6 +20,7 @@ SPECIFICATIONS: Final[dict[str, Callable[[str], object]]] = {
     "countdown": read_problem,
     "constraint": read_specs,
     "code": read_tests,
+    "logic": check_logic,
 }
 
 
@@ -35,24 +37,36 @@ def check_gold(problem: Problem) -> str | None:
         except (ValueError, Undecided) as error:
             return f"the {problem.verifier} specification: {error}"
         return None
-    text = f"\\boxed{{{problem.answer}}}"
-    result = judge(
+    result = judge_answer(problem, problem.answer)
+    return None if result.verdict == "correct" else f"{problem.answer!r} is {result.verdict}: {result.reason}"
+
+
+def judge_answer(problem: Problem, answer: str) -> Judgement:
+    """Judge a bare answer against the problem's gold."""
+    return judge(
         problem.verifier,
         problem.answer,
-        text,
+        f"\\boxed{{{answer}}}",
         answer_type=problem.answer_type,
         tolerance=problem.tolerance,
         question=problem.question,
     )
-    return None if result.verdict == "correct" else f"{problem.answer!r} is {result.verdict}: {result.reason}"
+
+
+def committed_answer(completion: Completion) -> str | None:
+    """Return the one answer that a completion commits to, as it was written; None if there is none, or several."""
+    committed = extract(completion.text, completion.finish_reason)
+    return strip_marks(committed.answers[0]) if len(committed.answers) == 1 else None
 
 
 def canonical_answer(problem: Problem, completion: Completion) -> str | None:
     """Return the committed answer in a form in which equal numbers are equal texts; None if none was committed."""
-    committed = extract(completion.text, completion.finish_reason)
-    if len(committed.answers) != 1:
-        return None
-    answer = strip_marks(committed.answers[0])
+    answer = committed_answer(completion)
+    return None if answer is None else canonical_form(problem, answer)
+
+
+def canonical_form(problem: Problem, answer: str) -> str:
+    """Return an answer to a problem in a form in which equal numbers are equal texts."""
     if problem.verifier != "math":
         return answer
     try:

@@ -43,7 +43,7 @@ def run_pipeline(arguments: argparse.Namespace) -> dict[str, float]:
     async def work() -> dict[str, float]:
         async with open_teacher(settings) as loaded:
             requests = [
-                make_request(loaded, settings, problem, i)
+                make_request((loaded.model, loaded.revision), settings, problem, i)
                 for problem in problems(arguments.problems)
                 for i in range(settings.completions)
             ]

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from generators.generate import template_families, template_row
-from pipeline.config import Config, OpenAIEngine, Sampling, Teacher, TemplateSource
+from pipeline.config import Config, OpenAIEngine, Sampling, Teacher
 from pipeline.config_files import parse_model
 from pipeline.records import Problem
+from pipeline.sources import TemplateSource
 from tests.fake_server import MODEL_NAME
 
 FAMILIES = ("work_rate", "shopping", "ages", "linear_system")

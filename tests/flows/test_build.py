@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import ImportedSource
 from pipeline.report import funnel
 from pipeline.run import open_run
+from pipeline.sources import ImportedSource
 from tests.fake_server import serve
 from tests.flows.solver import Solver, config, golds, yaml_of
 

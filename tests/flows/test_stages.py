@@ -7,16 +7,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
 from flows.stages import STAGE_FUNCTIONS, run_stage
-from pipeline.config import Config
+from pipeline.config import Config, Stopping
 from pipeline.config_files import ConfigError
 from pipeline.journal import Journal
-from pipeline.records import Completion, Problem, Rejection, Trace
+from pipeline.records import Assessment, Completion, Problem, Rejection, Trace
 from pipeline.report import funnel
 from pipeline.run import CountsDoNotBalance, Run, Work, create_run, open_run
 from pipeline.show import SHOWN, show, traces_markdown
@@ -138,6 +139,79 @@ def test_more_completions_pay_only_for_the_new_ones(tmp_path: Path) -> None:
         assert len(server.requests) == first * 6 // 4
         with pytest.raises(ConfigError, match=r"completions \(6, now 4\)"):
             build(settings)
+
+
+def with_stopping(settings: Config, **changes: Any) -> Config:
+    teacher = settings.teachers[0].model_copy(update={"completions": 8, **changes})
+    return settings.model_copy(update={"teachers": (teacher,)})
+
+
+def decisions(run: Run) -> dict[str, str]:
+    rows = iterate_records(Assessment, run.manifest.paths("assess", "assessments"))
+    return {a.problem_id: a.decision for a in rows}
+
+
+def test_curtailed_stopping_asks_for_less_and_decides_the_same(tmp_path: Path) -> None:
+    known = golds(config(tmp_path, "http://unused"))
+    with serve(Solver(known)) as server:
+        fixed = build(with_stopping(config(tmp_path, server.url)))
+        after_fixed = len(server.requests)
+        settings = config(tmp_path, server.url, run="curtailed")
+        curtailed = build(with_stopping(settings, stopping=Stopping(wave=2)))
+        asked = len(server.requests) - after_fixed
+        assert decisions(curtailed) == decisions(fixed)
+        assert asked < 0.75 * after_fixed
+        assert {
+            row.stopping for row in iterate_records(Assessment, curtailed.manifest.paths("assess", "assessments"))
+        } == {"curtailed of 8"}
+        build(with_stopping(settings, stopping=Stopping(wave=2)))
+        assert len(server.requests) == after_fixed + asked
+
+
+def test_a_run_stopped_in_the_middle_of_its_waves_asks_for_nothing_twice(tmp_path: Path) -> None:
+    known = golds(config(tmp_path, "http://unused"))
+    with serve(Solver(known)) as server:
+        whole = build(with_stopping(config(tmp_path, server.url), stopping=Stopping(wave=2)))
+        asked = len(server.requests)
+        recorded = list(iterate_records(Completion, whole.manifest.paths("solve", "completions")))
+        settings = with_stopping(config(tmp_path, server.url, run="stopped"), stopping=Stopping(wave=2))
+        run = build(settings, ("generate", "screen"))
+        journals = {
+            unit.shard: Journal(run.folder / "solve" / f"0-{unit.shard}.jsonl")
+            for unit in run.manifest.of_stage("screen")
+        }
+        shard_of = {
+            p.id: u.shard
+            for u in run.manifest.of_stage("screen")
+            for p in read_records(Problem, run.file(u, "screened"))
+        }
+        for completion in recorded[::3]:  # holes in every wave, as a kill leaves them
+            journals[shard_of[completion.problem_id]].add(completion)
+        for journal in journals.values():
+            journal.close()
+        again = build(settings)
+        assert len(server.requests) - asked == len(recorded) - len(recorded[::3])
+        assert contents(again) == contents(whole)
+
+
+def contents(run: Run) -> dict[str, str]:
+    """The tables of a run, without what names the run."""
+    return {path: digest for path, digest in files(run).items() if path.endswith(".parquet")}
+
+
+def test_recorded_completions_alone_are_taken_where_no_model_may_be_asked(tmp_path: Path) -> None:
+    known = golds(config(tmp_path, "http://unused", count=8))
+    with serve(Solver(known)) as server:
+        settings = config(tmp_path, server.url, count=8)
+        run = create_run(settings)
+        for stage in ("generate", "screen"):
+            run_stage(stage, run.folder)
+    offline = open_run(run.folder, recorded_only=True)
+    for stage in STAGES[2:]:
+        STAGE_FUNCTIONS[stage](offline)
+    rows = {row.stage: row for row in funnel(offline)}
+    assert rows["solve"].kept == 0
+    assert rows["assess"].rejected == {"undecided": rows["agree"].kept}
 
 
 def test_two_teachers_form_a_panel(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.assess import assess_problem, decide, interval, outside_band, solvability
+from pipeline.assess import assess_problem, outside_band, solvability
 from pipeline.config import Assess, Band
+from pipeline.pass_rate import decide, interval
 from pipeline.records import Completion, Provenance, Verdict, VerdictValue, make_problem
 
 PROBLEM = make_problem(

@@ -15,7 +15,7 @@ teachers: [{model: some/model}]
 
 MISTAKES = [
     ("run: a b", [], "run"),
-    ("colour: red", [], "unknown key colour; allowed here: assess, export, generate"),
+    ("colour: red", [], "unknown key colour; allowed here: agree, assess, export, generate"),
     ("assess: {band: {min: 0.1}}", [], "unknown key assess.band.min; allowed here: max_pass_rate, min_pass_rate"),
     ("assess: {band: {min_pass_rate: 0.9, max_pass_rate: 0.1}}", [], "assess.band: min_pass_rate 0.9 must be below"),
     ("assess: {band: {min_pass_rate: -1}}", [], "assess.band.min_pass_rate: input should be greater than or equal"),
@@ -30,7 +30,7 @@ MISTAKES = [
     ("generate: {sources: [{strategy: imported}]}", [], "give either path or dataset"),
     ("generate: {sources: [{strategy: template}]}", [], "missing key generate.sources.0.count"),
     ("generate: {sources: [{strategy: template, count: many}]}", [], "count: input should be a valid integer"),
-    ("teachers: [{model: m, prompt: free}]", [], "teachers.0.prompt: input should be 'boxed' or 'think', got 'free'"),
+    ("teachers: [{model: m, prompt: free}]", [], "teachers.0.prompt: input should be 'boxed', 'plan' or 'think', got 'free'"),
     ("", ["seed"], "--set seed: expected key.path=value"),
     ("", ["teachers.3.model=x"], "--set teachers.3.model=x: 3 is not a position in a list of 1"),
     ("", ["run.name=x"], "run is not a section"),

@@ -1,0 +1,106 @@
+"""Where problems come from, as a configuration names it: one model per strategy, told apart by `strategy`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config_files import Section
+from pipeline.records import AnswerType
+
+
+class TemplateSource(Section):
+    """Problems from template families; `families` "all" or a list, `levels` null means every level of a family."""
+
+    strategy: Literal["template"]
+    count: int = Field(gt=0, description="problems in all, shared evenly by the families and levels")
+    families: Literal["all"] | tuple[str, ...] = "all"
+    levels: tuple[int, ...] | None = None
+
+
+class Columns(Section):
+    """Which column of an imported set holds what; null where the set has none."""
+
+    question: str = "question"
+    answer: str = "answer"
+    id: str | None = None
+
+
+class ImportedSource(Section):
+    """Problems from a JSONL or Parquet file (`path`) or a dataset on the Hub (`dataset`)."""
+
+    strategy: Literal["imported"]
+    path: Path | None = None
+    dataset: str | None = None
+    dataset_config: str | None = None
+    revision: str | None = None
+    split: str = "train"
+    columns: Columns = Columns()
+    answer_after: str | None = Field(None, description='gold is what follows the last such mark, "####" for GSM8K')
+    verifier: str = "math"
+    answer_type: AnswerType | None = None
+    domain: str = "imported"
+    family: str | None = Field(None, description="name of the family, by default the file's or dataset's name")
+    licence: str | None = None
+    limit: int | None = Field(None, gt=0, description="read no more than so many rows")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "ImportedSource":
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("give either path or dataset")
+        return self
+
+
+class ReasoningGymSource(Section):
+    """Problems from datasets of the package reasoning-gym, each row's scorer checked against its gold."""
+
+    strategy: Literal["reasoning_gym"]
+    count: int = Field(gt=0, description="problems in all, shared evenly by the datasets")
+    datasets: tuple[str, ...] = Field(min_length=1)
+    options: dict[str, dict[str, Any]] = Field({}, description="a dataset's own options, by its name")
+
+
+class WrittenSource(Section):
+    """Problems that a model writes from a topic, a skill, a format and a setting; without gold until a panel agrees."""
+
+    strategy: Literal["written"]
+    count: int = Field(gt=0, description="problems asked for; some of them are refused")
+    topics: Literal["all"] | tuple[str, ...] = "all"
+
+
+class EvolvedSource(Section):
+    """Evol-Instruct (Xu et al. 2023) for reasoning: a model rewrites problems of this run that a teacher has solved."""
+
+    strategy: Literal["evolved"]
+    count: int = Field(gt=0, description="rewrites asked for in each generation")
+    generations: int = Field(1, gt=0)
+    operations: Literal["all"] | tuple[str, ...] = "all"
+
+
+class BackwardSource(Section):
+    """Problems made from their answer: `answer_first` (a model writes the question to a drawn plan), `mask` (a known
+    quantity of a solved problem is asked for, as in FOBAR, Jiang et al. 2023), `inverse` (template families that can
+    be solved for another variable, by program)."""
+
+    strategy: Literal["backward"]
+    method: Literal["answer_first", "mask", "inverse"]
+    count: int = Field(gt=0)
+    families: Literal["all"] | tuple[str, ...] = "all"
+
+
+Source = Annotated[
+    TemplateSource | ImportedSource | ReasoningGymSource | WrittenSource | EvolvedSource | BackwardSource,
+    Field(discriminator="strategy"),
+]
+
+
+def rounds_of(source: Source) -> int:
+    """Return how many rounds of solving must come before a source's last problems: those with parents wait for them."""
+    if isinstance(source, EvolvedSource):
+        return source.generations
+    return int(isinstance(source, BackwardSource) and source.method == "mask")
+
+
+def has_no_gold(source: Source) -> bool:
+    """Tell whether a source's problems get their gold from the panel."""
+    return isinstance(source, WrittenSource | EvolvedSource)
