@@ -6,12 +6,14 @@ plain functions without state, so they work in any thread, event loop or process
 with functools.partial. A file of cases and `gradatim verify` judge exactly as these functions do.
 
     length = 1024
-    rewards = [partial(accuracy, max_completion_length=length), partial(overlong, max_completion_length=length)]
-    GRPOTrainer(reward_funcs=rewards, args=GRPOConfig(max_completion_length=length, ...), ...)
+    parts = [partial(function, max_completion_length=length) for function in (accuracy, format_shape, overlong)]
+    reward = partial(total, functions=parts, weights=[1.0, 0.2, 0.5])
+    GRPOTrainer(reward_funcs=reward, args=GRPOConfig(max_completion_length=length, ...), ...)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from pipeline.errors import GradatimError
@@ -23,6 +25,7 @@ Message = Mapping[str, Any]
 Text = str | Sequence[Message]
 TokenIds = Sequence[Sequence[int]]
 Rewards = list[float | None]
+RewardFunction = Callable[..., Rewards]
 
 PAY: Final[Mapping[str, float | None]] = {"correct": 1.0, "incorrect": 0.0, "unparsable": 0.0, "undecided": None}
 REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "thinking")
@@ -125,6 +128,40 @@ def _repeated_share(ids: Sequence[int], ngram: int) -> float:
     if total < 1:
         return 0.0
     return 1 - len({tuple(ids[k : k + ngram]) for k in range(total)}) / total
+
+
+def total(
+    prompts: Sequence[Text],
+    completions: Sequence[Text],
+    completion_ids: TokenIds | None = None,
+    *,
+    functions: Sequence[RewardFunction],
+    weights: Sequence[float],
+    **columns: Any,
+) -> Rewards:
+    """Pay the weighted sum of several rewards, and None wherever the first of them, accuracy, is None.
+
+    Given the same functions in a list, GRPOTrainer adds what is left, so that a completion which could not be judged
+    would be compared with the others as a wrong one. Left out, what was cut off is neither praised nor punished (the
+    overlong filtering of DAPO, arXiv 2503.14476, section 3.4). The mean of every part is logged under its name.
+    """
+    if len(functions) != len(weights) or not functions:
+        raise RewardError(f"total: one weight per function expected, got {len(weights)} for {len(functions)}")
+    given = {"prompts": prompts, "completions": completions, "completion_ids": completion_ids, **columns}
+    parts = [function(**given) for function in functions]
+    for function, part in zip(functions, parts, strict=True):
+        _log_mean(columns.get("log_metric"), function, part)
+    return [
+        None if row[0] is None else sum(w * value for w, value in zip(weights, row, strict=True) if value is not None)
+        for row in zip(*parts, strict=True)
+    ]
+
+
+def _log_mean(log_metric: Callable[[str, float], None] | None, function: RewardFunction, rewards: Rewards) -> None:
+    values = [reward for reward in rewards if reward is not None]
+    if log_metric is not None and values:
+        named = function.func if isinstance(function, partial) else function
+        log_metric(f"rewards/{named.__name__}/mean", sum(values) / len(values))
 
 
 def message_text(text: Text) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.verifiers.worker import configure
-from training.rewards import RewardError, Text, accuracy, format_shape, overlong, repetition
+from training.rewards import RewardError, RewardFunction, Text, accuracy, format_shape, overlong, repetition, total
 
 BOXED = r"<think>6 times 7</think> \boxed{%s}"
 
@@ -119,6 +119,32 @@ def test_repetition() -> None:
     rewards = repetition(prompts=["?"] * 3, completions=["a"] * 3, completion_ids=[loop, prose, short], ngram=2)
     assert rewards == pytest.approx([2 / 199 - 1, 0.0, 0.0])
     assert repetition(completion_ids=[[1] * 9], ngram=8, weight=0.5) == [-0.25]
+
+
+def test_total_leaves_out_what_accuracy_could_not_judge() -> None:
+    means: dict[str, float] = {}
+    parts: list[RewardFunction] = [accuracy, format_shape, partial(overlong, max_completion_length=100)]
+    rewards = total(
+        prompts=["?"] * 4,
+        completions=[BOXED % "42", BOXED % "43", BOXED % "42", "<think>"],
+        completion_ids=[[1] * 90] * 4,
+        functions=parts,
+        weights=[1.0, 0.2, 0.1],
+        answer=["42", "42", None, "42"],
+        log_metric=means.__setitem__,
+    )
+    assert rewards == [pytest.approx(1.15), pytest.approx(0.15), None, None]
+    assert means == {
+        "rewards/accuracy/mean": 0.5,
+        "rewards/format_shape/mean": 0.75,
+        "rewards/overlong/mean": -0.5,
+    }
+
+
+@pytest.mark.parametrize("weights", [[], [1.0], [1.0, 1.0, 1.0]])
+def test_total_needs_a_weight_for_every_function(weights: list[float]) -> None:
+    with pytest.raises(RewardError, match="one weight per function"):
+        total(["?"], ["1"], functions=[accuracy, format_shape], weights=weights, answer=["1"])
 
 
 @pytest.mark.parametrize("settings", [{"buffer": 0}, {"buffer": 101}])
