@@ -20,7 +20,8 @@ from pipeline.verifiers.golds import SPECIFICATIONS, canonical_form, check_gold,
 
 STAGE: Final = "agree"
 MANY_ANSWERS: Final = 20  # of a long tail of answers, so many are kept as evidence
-PROVED_BY_PROGRAM: Final = ("template", "reasoning_gym")
+PROVING_STRATEGIES: Final = ("template", "reasoning_gym")
+PROVING_GENERATORS: Final = ("backward/inverse", "backward/mask")
 
 
 class Votes(NamedTuple):
@@ -82,7 +83,8 @@ def _agree_shard(run: Run, unit: Unit, solved: Sequence[Unit], work: Work) -> No
 
 def settle(problem: Problem, panel: Sequence[Completion], settings: Agree) -> Agreement | Rejection:
     """Return where the problem's gold stands, or why there can be none."""
-    if problem.answer is not None and problem.strategy in PROVED_BY_PROGRAM:
+    proved = problem.strategy in PROVING_STRATEGIES or problem.provenance.generator in PROVING_GENERATORS
+    if problem.answer is not None and proved:
         return Agreement(problem.id, "proved", problem.answer, problem.answer, "{}", (), None)
     if problem.answer is not None and problem.verifier in SPECIFICATIONS:
         return Agreement(problem.id, "given", problem.answer, problem.answer, "{}", (), None)
@@ -128,26 +130,33 @@ def _adopt(problem: Problem, votes: Votes, settings: Agree) -> Agreement | Rejec
 
 
 def _weigh(problem: Problem, gold: str, votes: Votes, settings: Agree) -> Agreement | Rejection:
-    """Confirm a gold that came with the problem, or dispute it: no completion reached it and another answer stands."""
-    if not votes.counts:
-        return Agreement(problem.id, "given", gold, gold, "{}", (), None)
-    top, _ = _two_best(votes)
+    """Confirm a gold that came with the problem, or dispute it: no completion reached it and another answer stands.
+
+    A question that was written to its answer (backward generation) has to be confirmed: nothing else vouches for it.
+    """
     # By the verifier, not by form: "$27" is reached by 27.
     reached = [form for form in votes.counts if judge_answer(problem, votes.spelling[form]).verdict == "correct"]
-    if top in reached and _stands(votes, top, settings):
+    top = _two_best(votes)[0] if votes.counts else None
+    stands = top is not None and _stands(votes, top, settings)
+    if top is not None and top in reached and stands:
         return _agreement(problem, "confirmed", gold, votes, top)
-    if reached or not _stands(votes, top, settings) or settings.disputed == "keep":
-        return _agreement(problem, "given", gold, votes, reached[0] if reached else gold)
+    share = votes.counts[top] / votes.counts.total() if top is not None else 0.0
+    if problem.strategy == "backward":
+        text = f"written for {gold[:80]}, the panel says {_shares(votes) or 'nothing'}"
+        return _refusal(problem, "not confirmed", text, votes, share)
+    if reached or not stands or top is None or settings.disputed == "keep":
+        return _agreement(problem, "given", gold, votes, reached[0] if reached else None)
     repaired = replace(problem, answer=votes.spelling[top])
     if settings.disputed == "repair" and check_gold(repaired) is None:
         return _agreement(problem, "repaired", votes.spelling[top], votes, top)
-    share = votes.counts[top] / votes.counts.total()
     return _refusal(problem, "disputed gold", f"the gold is {gold[:80]}, the panel says {_shares(votes)}", votes, share)
 
 
-def _agreement(problem: Problem, status: GoldStatus, answer: str, votes: Votes, form: str) -> Agreement:
-    share = votes.counts[form] / votes.counts.total()
-    return Agreement(problem.id, status, answer, problem.answer, votes.evidence, votes.voices.get(form, ()), share)
+def _agreement(problem: Problem, status: GoldStatus, answer: str, votes: Votes, form: str | None) -> Agreement:
+    """Return an agreement; `form` is the answer as the panel gave it, None if it did not."""
+    share = votes.counts[form or ""] / votes.counts.total() if votes.counts else None
+    voices = votes.voices.get(form or "", ())
+    return Agreement(problem.id, status, answer, problem.answer, votes.evidence, voices, share)
 
 
 def _two_best(votes: Votes) -> tuple[str, int]:

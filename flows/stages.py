@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from filters.screen import screen
+from filters.selection import select
 from filters.solvability import agree
 from generators.generate import generate
 from pipeline.assess import assess
@@ -12,7 +13,6 @@ from pipeline.config import Config
 from pipeline.export import export
 from pipeline.run import Run, open_run
 from pipeline.solve import solve
-from pipeline.traces import select
 from pipeline.verify import verify_completions
 
 

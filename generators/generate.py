@@ -1,13 +1,18 @@
 """The generate stage: every source of the configuration becomes shards of problems, each gold checked."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from generators.backward import backward_shards
+from generators.evolve import evolved_shards
+from generators.gym import gym_shards
 from generators.imported import ImportProblem, read_imported
+from generators.made import Made, Part, Row
 from generators.templates import FAMILIES
 from generators.templates.family import Family, ProofError, generate_problem
+from generators.written import written_shards
 from pipeline.ask import journal_path
 from pipeline.config_files import ConfigError
 from pipeline.manifest import Unit
@@ -18,23 +23,7 @@ from pipeline.sources import ImportedSource, TemplateSource
 from pipeline.store import file_digest
 from pipeline.verifiers.golds import check_gold
 
-Row = Problem | Rejection
 STAGE: Final = "generate"
-
-
-class Made(NamedTuple):
-    """What a shard's generator made: problems and refusals, and all that a model wrote for them."""
-
-    rows: list[Row]
-    drafts: Sequence[Completion] = ()
-
-
-class Part(NamedTuple):
-    """A shard that can be made now: its name, all that it depends on, and how to make it."""
-
-    shard: str
-    inputs: tuple[object, ...]
-    make: Callable[[], Made]
 
 
 def generate(run: Run) -> None:
@@ -124,4 +113,8 @@ def imported_shards(run: Run, source: ImportedSource, number: int) -> Iterator[P
 SHARDS: Final[dict[str, Callable[[Run, Any, int], Iterator[Part]]]] = {
     "template": template_shards,
     "imported": imported_shards,
+    "reasoning_gym": gym_shards,
+    "written": written_shards,
+    "evolved": evolved_shards,
+    "backward": backward_shards,
 }

@@ -5,33 +5,34 @@ a whole missing column or an unreadable file raises ImportProblem. Whether a gol
 business: `check_gold` comes from the caller.
 """
 
-import gzip
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import blake2b
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pipeline.config import ImportedSource
 from pipeline.errors import GradatimError
 from pipeline.records import Problem, Provenance, Rejection, canonical_json, make_problem
+from pipeline.rows import (
+    SUFFIXES,
+    UNREADABLE,
+    Row,
+    UnreadableRows,
+    column_names,
+    kind_of,
+    printable,
+    read_rows,
+    unreadable,
+)
+from pipeline.sources import ImportedSource
 
 VERSION: Final = "1"
 MAX_CHARACTERS: Final = 20_000
-MAX_LINE_BYTES: Final = 4 * 2**20
 MAX_DIGITS: Final = 100
 EVIDENCE_CHARACTERS: Final = 500
 LOOK_AHEAD: Final = 100
-BATCH_ROWS: Final = 1024
-SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".parquet")
-UNREADABLE: Final = (OSError, EOFError, zlib.error, UnicodeDecodeError, pa.ArrowException)
 
 
 class ImportProblem(GradatimError):
@@ -40,16 +41,6 @@ class ImportProblem(GradatimError):
 
 class _BadRow(Exception):
     """Why one row cannot be used: the field and what was expected."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One row as read: its number, its fields (None where the line is broken, `broken` says how) and the line."""
-
-    number: int
-    fields: Mapping[str, Any] | None
-    line: str | None = None
-    broken: str = ""
 
 
 def read_imported(source: ImportedSource, check_gold: Callable[[Problem], str | None]) -> Iterator[Problem | Rejection]:
@@ -76,13 +67,13 @@ def read_imported(source: ImportedSource, check_gold: Callable[[Problem], str | 
             yield problem
 
 
-def _rejection(row: _Row, where: str, why: str) -> Rejection:
+def _rejection(row: Row, where: str, why: str) -> Rejection:
     line = row.line if row.line is not None else json.dumps(row.fields, default=str)
     evidence = canonical_json({"line": line[:EVIDENCE_CHARACTERS]})
     return Rejection(where, "generate", "import", f"{where}: {why}", evidence=evidence)
 
 
-def _problem(source: ImportedSource, row: _Row, where: str, seen: set[bytes]) -> Problem:
+def _problem(source: ImportedSource, row: Row, where: str, seen: set[bytes]) -> Problem:
     if row.fields is None:
         raise _BadRow(row.broken)
     columns = source.columns
@@ -117,7 +108,7 @@ def _own_id(fields: Mapping[str, Any], column: str, seen: set[bytes]) -> str:
 
 def _question(fields: Mapping[str, Any], column: str) -> str:
     if not isinstance(fields.get(column), str | None):
-        raise _BadRow(f"{column}: expected text, found {_kind(fields[column])}")
+        raise _BadRow(f"{column}: expected text, found {kind_of(fields[column])}")
     return _text(fields, column, "text")
 
 
@@ -152,7 +143,7 @@ def _scalar(value: object, column: str, expected: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, int | float | Decimal):
-        raise _BadRow(f"{column}: expected {expected}, found {_kind(value)}")
+        raise _BadRow(f"{column}: expected {expected}, found {kind_of(value)}")
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     # Writing out 1e999999999 would fill the memory.
     if not number.is_finite() or (number and abs(number.adjusted()) > MAX_DIGITS):
@@ -163,95 +154,40 @@ def _scalar(value: object, column: str, expected: str) -> str:
     return "0" if number == 0 else text
 
 
-def _kind(value: object) -> str:
-    """Name a value's type as JSON does."""
-    names = {bool: "a boolean", str: "text", dict: "an object", list: "a list", type(None): "null"}
-    number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    return "a number" if number else names.get(type(value), f"a {type(value).__name__}")
-
-
-def _demand_columns(source: ImportedSource, rows: list[_Row]) -> None:
+def _demand_columns(source: ImportedSource, rows: list[Row]) -> None:
     """Raise ImportProblem for a mapped column that no readable row among the first has."""
     readable = [row.fields for row in rows if row.fields is not None]
     columns = list(dict.fromkeys(name for fields in readable for name in fields))
-    mapped = (source.columns.question, source.columns.answer, source.columns.id)
-    for column in mapped:
+    for column in _mapped(source):
         if readable and column is not None and column not in columns:
             raise _no_column(_location(source), column, columns)
 
 
+def _mapped(source: ImportedSource) -> tuple[str | None, ...]:
+    return (source.columns.question, source.columns.answer, source.columns.id)
+
+
 def _no_column(location: str, column: str, columns: list[str]) -> ImportProblem:
-    shown = ", ".join(_printable(name)[:40] for name in columns[:30]) or "none"
+    shown = ", ".join(printable(name)[:40] for name in columns[:30]) or "none"
     return ImportProblem(f"{location}: no column {column}; it has: {shown}")
 
 
-def _rows(source: ImportedSource) -> Iterator[_Row]:
+def _rows(source: ImportedSource) -> Iterator[Row]:
     if source.path is None:
         yield from _hub_rows(source)
         return
+    mapped = [column for column in _mapped(source) if column is not None]
     try:
-        if source.path.name.endswith(".parquet"):
-            yield from _parquet_rows(source, source.path)
-        elif source.path.name.endswith(".jsonl.gz"):
-            with gzip.open(source.path, "rb") as packed:
-                yield from _jsonl_rows(cast(IO[bytes], packed))
-        elif source.path.name.endswith(".jsonl"):
-            with source.path.open("rb") as handle:
-                yield from _jsonl_rows(handle)
-        else:
-            raise ImportProblem(f"{_location(source)}: expected a file ending in {', '.join(SUFFIXES)}")
-    except UNREADABLE as error:
-        raise _unreadable(source, error) from None
+        names = column_names(source.path)
+        for column in mapped:
+            if names is not None and column not in names:
+                raise _no_column(_location(source), column, names)
+        yield from read_rows(source.path, mapped)
+    except UnreadableRows as error:
+        raise ImportProblem(str(error)) from None
 
 
-def _unreadable(source: ImportedSource, error: Exception) -> ImportProblem:
-    return ImportProblem(f"{_location(source)}: cannot be read: {' '.join(str(error).split())[:300]}")
-
-
-def _jsonl_rows(handle: IO[bytes]) -> Iterator[_Row]:
-    number = 0
-    while line := handle.readline(MAX_LINE_BYTES):
-        number += 1
-        too_long = len(line) == MAX_LINE_BYTES and not line.endswith(b"\n")
-        if too_long:
-            while (rest := handle.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-                pass
-            shown = line[: 4 * EVIDENCE_CHARACTERS].decode("utf-8", "replace")
-            yield _Row(number, None, shown, f"expected a line of at most {MAX_LINE_BYTES:,} bytes")
-        elif line.strip():
-            yield _parsed(number, line)
-
-
-def _parsed(number: int, line: bytes) -> _Row:
-    """Parse one line. Floats are read as Decimal, so that a gold of 0.1 stays 0.1."""
-    try:
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-    except UnicodeDecodeError:
-        return _Row(number, None, line.decode("utf-8", "replace").strip(), "expected UTF-8 text")
-    try:
-        fields = json.loads(text, parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        return _Row(number, None, text, f"expected a JSON object, found no JSON: {error}")
-    if not isinstance(fields, dict):
-        return _Row(number, None, text, f"expected a JSON object, found {_kind(fields)}")
-    return _Row(number, fields, text)
-
-
-def _parquet_rows(source: ImportedSource, path: Path) -> Iterator[_Row]:
-    mapped = (source.columns.question, source.columns.answer, source.columns.id)
-    with pq.ParquetFile(path) as file:
-        wanted = [column for column in mapped if column is not None]
-        for column in wanted:
-            if column not in file.schema_arrow.names:
-                raise _no_column(_location(source), column, file.schema_arrow.names)
-        number = 0
-        for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
-            for fields in batch.to_pylist():
-                number += 1
-                yield _Row(number, fields)
-
-
-def _hub_rows(source: ImportedSource) -> Iterator[_Row]:
+def _hub_rows(source: ImportedSource) -> Iterator[Row]:
     """Stream a dataset; rows are numbered from 0, as the dataset itself numbers them."""
     import datasets
     from datasets.exceptions import DatasetsError
@@ -261,36 +197,31 @@ def _hub_rows(source: ImportedSource) -> Iterator[_Row]:
             source.dataset, source.dataset_config, split=source.split, revision=source.revision, streaming=True
         )
         for number, fields in enumerate(rows):
-            yield _Row(number, fields)
+            yield Row(number, fields)
     except (*UNREADABLE, ValueError, DatasetsError) as error:
-        raise _unreadable(source, error) from None
+        raise ImportProblem(str(unreadable(_location(source), error))) from None
 
 
 def _place(source: ImportedSource) -> str:
     """Where rows come from, for provenance: a file's bare name, or dataset@revision."""
     if source.path is not None:
-        return _printable(source.path.name)
-    return f"{_dataset_name(source)}@{_printable(source.revision or 'main')}"
+        return printable(source.path.name)
+    return f"{_dataset_name(source)}@{printable(source.revision or 'main')}"
 
 
 def _location(source: ImportedSource) -> str:
     """Where rows come from, for an error message: here the whole path helps."""
-    return _printable(str(source.path or source.dataset))
+    return printable(str(source.path or source.dataset))
 
 
 def _family(source: ImportedSource) -> str:
     if source.path is None:
         return _dataset_name(source)
     name = source.path.name
-    return _printable(next((name.removesuffix(s) for s in reversed(SUFFIXES) if name.endswith(s)), name))
+    return printable(next((name.removesuffix(s) for s in reversed(SUFFIXES) if name.endswith(s)), name))
 
 
 def _dataset_name(source: ImportedSource) -> str:
     """The Hub id; of a local folder only its name, as provenance must mean the same on every machine."""
     dataset = Path(str(source.dataset))
-    return _printable(dataset.name if dataset.exists() else str(dataset))
-
-
-def _printable(name: str) -> str:
-    """File names may hold line breaks, escape sequences or broken Unicode: put ? for what cannot be shown."""
-    return "".join(c if c.isprintable() else "?" for c in name)
+    return printable(dataset.name if dataset.exists() else str(dataset))

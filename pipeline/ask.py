@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.config import Writer
+from pipeline.errors import GradatimError
 from pipeline.journal import Journal
 from pipeline.progress import say, track
 from pipeline.records import Completion, Message, content_id
@@ -17,6 +18,10 @@ from pipeline.run import Run
 from pipeline.solve import side_by_side
 from pipeline.store import read_records
 from pipeline.teacher import Request, Teacher, complete, identity_of, open_teacher
+
+
+class NotRecorded(GradatimError):
+    """Answers that only a model could give, where none may be asked; in one line."""
 
 
 class Question(NamedTuple):
@@ -31,12 +36,20 @@ class Question(NamedTuple):
 
 
 def ask(run: Run, shard: str, questions: Sequence[Question], writer: Writer) -> list[Completion]:
-    """Return an answer to every question, in order; the model is loaded only if one is missing."""
+    """Return an answer to every question, in order; the model is loaded only if one is missing.
+
+    Raises NotRecorded if one is missing where no model may be asked (Run.recorded_only).
+    """
     identity = identity_of(writer)
     requests = [_request(question, identity, writer) for question in questions]
     journal = Journal(journal_path(run, shard))
     known = {**_committed(run, shard), **journal.completions}
     missing = [request for request in {r.id: r for r in requests}.values() if request.id not in known]
+    if missing and run.recorded_only:
+        raise NotRecorded(
+            f"{shard}: {len(missing)} of {len(requests)} answers of {writer.model} are not recorded, and no model may "
+            "be asked here; gradatim build asks it"
+        )
     if missing:
         say(f"{shard}: opening {writer.model} to write ({len(requests) - len(missing)} of {len(requests)} recorded)")
         asyncio.run(_answer(missing, writer, journal, shard))

