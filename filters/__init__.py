@@ -4,12 +4,21 @@ from typing import Final
 
 # The name that stands in a rejection, and what the filter is for.
 FILTERS: Final[dict[str, str]] = {
+    "missing figure": "refers to a figure that is not there",
+    "missing reference": "refers to another problem, a table or a theorem that is not there",
+    "proof only": "asks for a proof or an explanation, not for an answer",
+    "several questions": "asks for several things",
+    "answer in question": "tells its own answer",
+    "asks nothing": "holds no question",
     "exact duplicate": "the same question, blanks, case and mark-up aside",
     "near duplicate": "nearly the same words with the same numbers, by exact Jaccard similarity of word shingles",
     "semantic duplicate": "the same question in other words, by the cosine of sentence embeddings",
     "linked duplicate": "joined to a kept question by a chain of duplicates",
     "contaminated": "shares its text, or its text but for numbers and names, with a benchmark",
     "no agreement": "has no gold, and the panel's answers do not agree on one",
+    "several stable answers": "has no gold, and the panel is split between answers: it is ambiguous",
+    "no committed answer": "has no gold, and no completion commits to an answer",
+    "not confirmed": "was written to its answer, and the panel does not come to it",
     "disputed gold": "no completion reaches the gold, and the panel agrees on another answer",
     "unsolved": "no model of the panel reaches the gold",
     "incorrect": "the committed answer is wrong",

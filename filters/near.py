@@ -6,8 +6,10 @@ Sketches come from rensa; datasketch is the reference it is tested against, and 
 """
 
 import math
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -24,7 +26,10 @@ LowBytes = NDArray[np.uint8]
 
 
 class Sketches(Protocol):
-    """MinHash sketches and the LSH index over them; a key is a number of the caller's."""
+    """MinHash sketches and the LSH index over them; a key is a number of the caller's. `name` says which algorithm
+    made the bytes that `pack` returns, so that no other reads them."""
+
+    name: str
 
     def sketch(self, shingle_sets: Sequence[frozenset[str]]) -> Sequence[Any]: ...
 
@@ -33,6 +38,10 @@ class Sketches(Protocol):
     def query(self, sketch: Any) -> list[int]: ...
 
     def low_bytes(self, sketch: Any) -> LowBytes: ...
+
+    def pack(self, sketch: Any) -> bytes: ...
+
+    def unpack(self, packed: bytes) -> Any: ...
 
 
 class RensaSketches:
@@ -45,6 +54,7 @@ class RensaSketches:
         self._minhash = rensa.RMinHash
         # The threshold serves only rensa's own estimate, which is not used.
         self._lsh = rensa.RMinHashLSH(0.5, bands * rows, bands)
+        self.name = f"rensa/{version('rensa')}/{self._minhash.ALGORITHM_VERSION}/{bands * rows}/{MINHASH_SEED}"
 
     def sketch(self, shingle_sets: Sequence[frozenset[str]]) -> Sequence[Any]:
         sketches: Sequence[Any] = self._minhash.from_token_sets(shingle_sets, self._permutations, MINHASH_SEED)
@@ -60,6 +70,15 @@ class RensaSketches:
     def low_bytes(self, sketch: Any) -> LowBytes:
         return np.array(sketch.digest(), np.uint32).astype(np.uint8)
 
+    def pack(self, sketch: Any) -> bytes:
+        packed: bytes = sketch.__getstate__()  # rensa's own numbers-only format, which it checks when reading
+        return packed
+
+    def unpack(self, packed: bytes) -> Any:
+        sketch = self._minhash(self._permutations, MINHASH_SEED)
+        sketch.__setstate__(packed)
+        return sketch
+
 
 class DatasketchSketches:
     """The same in Python and NumPy; see tests/benchmarks/bench_dedup.py for how much slower."""
@@ -69,7 +88,9 @@ class DatasketchSketches:
 
         self._permutations = bands * rows
         self._minhash = datasketch.MinHash
+        self._empty = datasketch.MinHash(bands * rows, seed=MINHASH_SEED)
         self._lsh = datasketch.MinHashLSH(num_perm=bands * rows, params=(bands, rows))
+        self.name = f"datasketch/{version('datasketch')}/{self._empty.scheme}/{bands * rows}/{MINHASH_SEED}"
 
     def sketch(self, shingle_sets: Sequence[frozenset[str]]) -> Sequence[Any]:
         encoded = ([shingle.encode() for shingle in shingles] for shingles in shingle_sets)
@@ -86,6 +107,15 @@ class DatasketchSketches:
         low: LowBytes = sketch.hashvalues.astype(np.uint8)
         return low
 
+    def pack(self, sketch: Any) -> bytes:
+        packed: bytes = sketch.hashvalues.tobytes()
+        return packed
+
+    def unpack(self, packed: bytes) -> Any:
+        values = np.frombuffer(packed, self._empty.hashvalues.dtype)
+        scheme = self._empty.scheme
+        return self._minhash(self._permutations, seed=MINHASH_SEED, hashvalues=values, scheme=scheme)
+
 
 def make_sketches(settings: NearDuplicates) -> Sketches:
     """Return rensa's index, or datasketch's where rensa cannot be imported."""
@@ -97,82 +127,79 @@ def make_sketches(settings: NearDuplicates) -> Sketches:
 
 
 def banding(threshold: float, permutations: int) -> tuple[int, int]:
-    """Return LSH bands and rows per band: those with the fewest false candidates that find a pair exactly at the
-    threshold with a probability of at least RECALL, which is 1 - (1 - threshold^rows)^bands."""
+    """Return LSH bands and rows per band, of at most so many permutations: the longest rows, then the fewest bands,
+    that find a pair exactly at the threshold with a probability, 1 - (1 - threshold^rows)^bands, of at least RECALL.
+
+    Long rows propose few pairs that are no duplicates; every band costs about 110 bytes a question.
+    """
     for rows in range(permutations // 2, 1, -1):
-        bands = permutations // rows
-        if 1 - (1 - threshold**rows) ** bands >= RECALL:
-            return bands, rows
+        for bands in range(2, permutations // rows + 1):
+            if 1 - (1 - threshold**rows) ** bands >= RECALL:
+                return bands, rows
     return permutations, 1
 
 
-class View(NamedTuple):
-    """One way to see a question: its shingles (with its numbers, or without) and their sketch."""
-
-    shingles: frozenset[str]
-    sketch: Any
-
-
-class Match(NamedTuple):
-    """The most similar question of those kept: its row, and whether the numbers were left out of the comparison."""
+class Near(NamedTuple):
+    """A question at or above the threshold, by its row."""
 
     similarity: float
     row: int
-    blind: bool
+
+
+def _never(_: int) -> bool:
+    return False
 
 
 class NearIndex:
-    """Questions by their shingles. It keeps texts and sketches, not shingles: those are made again when needed."""
+    """Questions by their shingles, numbers in or (`blind`) left out. It keeps sketches; shingles are made again from
+    `text_of(row)` when they are needed."""
 
-    def __init__(self, settings: NearDuplicates) -> None:
+    def __init__(self, settings: NearDuplicates, text_of: Callable[[int], str], *, blind: bool = False) -> None:
         self._settings = settings
+        self._blind = blind
         self._sketches = make_sketches(settings)
-        self._questions: list[tuple[str, bool]] = []
-        # The owner of key k is 2 * row + number of the view; its low bytes are row k of the matrix, which grows.
-        self._owners: list[int] = []
+        # The LSH's keys count up; a key's row stands in `rows`, its low bytes in a row of the matrix, which grows.
+        self._rows = array("q")
         permutations = math.prod(banding(settings.threshold, settings.permutations))
         self._low = np.empty((1024, permutations), np.uint8)
         deviation = math.sqrt(settings.threshold * (1 - settings.threshold) / permutations)
         self._plausible = settings.threshold - DEVIATIONS * deviation
-        self._shingles_of = lru_cache(REMEMBERED_ROWS)(self._shingle_row)
+        self._shingles_of_row = lru_cache(REMEMBERED_ROWS)(lambda row: self._shingles(text_of(row)))
 
-    def views(self, questions: Sequence[tuple[list[str], bool]]) -> list[list[View]]:
-        """Sketch a batch of (tokens, number-blind); a number-blind question has a second view, without its numbers."""
-        sets = [shingle_sets(tokens, self._settings.shingle_words, blind) for tokens, blind in questions]
-        sketches = iter(self._sketches.sketch([shingles for both in sets for shingles in both]))
-        return [[View(shingles, next(sketches)) for shingles in both] for both in sets]
+    def add(self, row: int, sketch: Any) -> None:
+        """Keep a question under a row, which must be higher than those before."""
+        key = len(self._rows)
+        if key == len(self._low):
+            self._low = np.concatenate([self._low, np.empty_like(self._low)])
+        self._low[key] = self._sketches.low_bytes(sketch)
+        self._sketches.insert(key, sketch)
+        self._rows.append(row)
 
-    def add(self, question: str, blind: bool, views: Sequence[View]) -> None:
-        """Keep a question under the next row."""
-        row = len(self._questions)
-        self._questions.append((question, blind))
-        for number, view in enumerate(views):
-            key = len(self._owners)
-            if key == len(self._low):
-                self._low = np.concatenate([self._low, np.empty_like(self._low)])
-            self._low[key] = self._sketches.low_bytes(view.sketch)
-            self._sketches.insert(key, view.sketch)
-            self._owners.append(2 * row + number)
+    def matches(self, text: str, sketch: Any, skip: Callable[[int], bool] = _never) -> Iterator[Near]:
+        """Yield the kept questions at or above the threshold in the order of their rows; `skip` is asked first."""
+        rows = self._candidates(sketch)
+        shingles = self._shingles(text) if rows else frozenset()
+        for row in rows:
+            if not skip(row) and (similarity := jaccard(shingles, self._shingles_of_row(row))) >= self.threshold:
+                yield Near(similarity, row)
 
-    def best_match(self, views: Sequence[View]) -> Match | None:
-        """Return the kept question of the highest similarity at or above the threshold; the first of equals."""
-        best: Match | None = None
-        for number, view in enumerate(views):
-            for row in self._candidates(view.sketch, number):
-                similarity = jaccard(view.shingles, self._shingles_of(row)[number])
-                if similarity >= self._settings.threshold and (best is None or similarity > best.similarity):
-                    best = Match(similarity, row, bool(number))
-        return best
+    def similarity(self, text: str, row: int) -> float:
+        """Return the exact Jaccard similarity of a text and a kept question."""
+        return jaccard(self._shingles(text), self._shingles_of_row(row))
 
-    def _candidates(self, sketch: Any, number: int) -> list[int]:
-        """Return the rows, in order, whose view of that number may reach the threshold."""
-        keys = np.array(self._sketches.query(sketch), np.int64)
-        if not len(keys):
+    @property
+    def threshold(self) -> float:
+        """The smallest similarity of duplicates."""
+        return self._settings.threshold
+
+    def _candidates(self, sketch: Any) -> list[int]:
+        """Return the rows, in order, that may reach the threshold."""
+        found = self._sketches.query(sketch)
+        if not found:
             return []
+        keys = np.array(found, np.int64)
         agreement = (self._low[keys] == self._sketches.low_bytes(sketch)).mean(axis=1)
-        owners = (self._owners[key] for key in keys[agreement >= self._plausible])
-        return sorted(owner // 2 for owner in owners if owner % 2 == number)
+        return [self._rows[key] for key in sorted(keys[agreement >= self._plausible].tolist())]
 
-    def _shingle_row(self, row: int) -> list[frozenset[str]]:
-        question, blind = self._questions[row]
-        return shingle_sets(tokenise(question), self._settings.shingle_words, blind)
+    def _shingles(self, text: str) -> frozenset[str]:
+        return shingle_sets(tokenise(text), self._settings.shingle_words, self._blind)[-1]

@@ -10,9 +10,11 @@ from typing import Final
 from filters import behaviours
 from filters.arithmetic import wrong_equations
 from filters.diversity import as_details, distance, diversity, shingles
+from filters.leaks import benchmark_digests, leaked_trace
 from filters.trace_quality import VERSION, WRONG_ARITHMETIC, first_objection, whole_text
 from pipeline.assess import Judged, judged_completions, judged_digests
 from pipeline.config import Select
+from pipeline.contamination_settings import Decontamination
 from pipeline.manifest import Unit
 from pipeline.progress import track
 from pipeline.records import Assessment, Problem, Rejection, Trace, canonical_json
@@ -27,8 +29,10 @@ def select(run: Run) -> None:
     units = run.manifest.of_stage("assess")
     with track(STAGE, sum(unit.counts["kept"] for unit in units)) as progress:
         for unit in units:
+            leaks = run.config.screen.decontaminate
             inputs = (run.config.select.model_dump(mode="json"), VERSION, unit.digest)
-            work = run.unit(STAGE, unit.shard, *inputs, judged_digests(run, unit.shard))
+            benchmarks = [leaks.model_dump(mode="json") if leaks else None, benchmark_digests(leaks)]
+            work = run.unit(STAGE, unit.shard, *inputs, benchmarks, judged_digests(run, unit.shard))
             if isinstance(work, Work):
                 _select_shard(run, unit, work)
             progress.advance(unit.counts["kept"])
@@ -47,10 +51,12 @@ def _select_shard(run: Run, unit: Unit, work: Work) -> None:
         if settings.within_band and assessment.decision != "keep":
             continue
         panel = judged[problem.id]
-        chosen, refused = select_traces(problem, assessment, panel, settings)
+        leaked = _leaked(panel, run.config.screen.decontaminate)
+        clean = [(completion, verdict) for completion, verdict in panel if completion.id not in leaked]
+        chosen, refused = select_traces(problem, assessment, clean, settings)
         taken += len(panel)
         traces += chosen
-        rejections += refused
+        rejections += [*leaked.values(), *refused]
         kept = {trace.completion_id for trace in chosen}
         kept_texts[problem.question] = [whole_text(completion) for completion, _ in panel if completion.id in kept]
     run.commit(
@@ -61,6 +67,15 @@ def _select_shard(run: Run, unit: Unit, work: Work) -> None:
         rejections=rejections,
         details=as_details(diversity(kept_texts)),
     )
+
+
+def _leaked(panel: Sequence[Judged], settings: Decontamination | None) -> dict[str, Rejection]:
+    """Return a rejection for each correct completion that holds a benchmark's question, by its id."""
+    if settings is None:
+        return {}
+    correct = (completion for completion, verdict in panel if verdict.verdict == "correct")
+    found = (leaked_trace(c.id, whole_text(c), settings, STAGE) for c in correct)
+    return {rejection.record_id: rejection for rejection in found if rejection is not None}
 
 
 def select_traces(

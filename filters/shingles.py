@@ -43,12 +43,17 @@ def shingle_sets(tokens: Sequence[str], words: int, blind: bool) -> list[frozens
     """Return the set of shingles of so many words, each marked with all the question's numbers, so that questions with
     other numbers share none. If `blind`, a second set with "#" for every number."""
     tokens = [NUMBER_WORDS.get(token, token) for token in tokens]
-    pairs = zip(["", *tokens], tokens, strict=False)
-    numbers = sorted("-" + token if before == "-" else token for before, token in pairs if _is_number(token))
-    sets = [_windows(tokens, words, " ".join(numbers) + "|")]
+    sets = [_windows(tokens, words, numbers_of(tokens) + "|")]
     if blind:
         sets.append(_windows(["#" if _is_number(token) else token for token in tokens], words, "#|"))
     return sets
+
+
+def numbers_of(tokens: Sequence[str]) -> str:
+    """Return all numbers of a question, signed, sorted and joined by blanks: equal for equal multisets."""
+    tokens = [NUMBER_WORDS.get(token, token) for token in tokens]
+    pairs = zip(["", *tokens], tokens, strict=False)
+    return " ".join(sorted("-" + token if before == "-" else token for before, token in pairs if _is_number(token)))
 
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from flows.data_verbs import DATA_VERBS
 from pipeline.config import load_config
 from pipeline.config_files import ConfigError
 from pipeline.errors import GradatimError
@@ -16,6 +17,8 @@ from pipeline.errors import GradatimError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 models_app = typer.Typer(help="List the models of the catalogue, or fetch one.", invoke_without_command=True)
 app.add_typer(models_app, name="models")
+for name, verb in DATA_VERBS.items():
+    app.command(name)(verb)
 out = Console(markup=False, highlight=False)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run, such as configs/demo.yaml")]
@@ -99,43 +102,6 @@ def problems(
 
     count = write_problems(load_config(config, overrides or ()), output, without or [])
     out.print(f"{count} problems: {output}")
-
-
-CasesPath = Annotated[Path, typer.Option("--input", metavar="FILE", help="JSONL or Parquet file")]
-Workers = Annotated[int, typer.Option(min=1, help="worker processes for what needs one")]
-Deadline = Annotated[float, typer.Option(min=0.1, help="seconds for one row")]
-
-
-@app.command("verify")
-def verify_command(
-    path: CasesPath,
-    output: Annotated[Path | None, typer.Option(help="file for the verdicts (standard output by default)")] = None,
-    workers: Workers = 2,
-    deadline: Deadline = 5.0,
-) -> None:
-    """Verify a file of cases or of question, answer, completion rows; verdicts are JSON lines."""
-    from flows.verify_command import verify_file
-
-    summary = verify_file(path, output, workers=workers, deadline=deadline)
-    print(summary, file=sys.stderr)
-    if summary.broken:
-        raise typer.Exit(1)
-
-
-@app.command("audit-verifier")
-def audit_command(
-    path: CasesPath,
-    output: Annotated[Path | None, typer.Option(help="Markdown file to write beside printing")] = None,
-    workers: Workers = 2,
-    deadline: Deadline = 5.0,
-) -> None:
-    """Measure the verifier's false accepts and rejects on cases with known verdicts, beside Math-Verify."""
-    from flows.audit_command import audit
-
-    report, broken = audit(path, output, workers=workers, deadline=deadline)
-    out.print(report, soft_wrap=True)
-    if broken:
-        raise typer.Exit(1)
 
 
 @models_app.callback()

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from filters.screen import screen
+from flows.stages import screen_problems
 from generators.generate import generate
 from pipeline.config import Config
 from pipeline.records import Problem
@@ -24,7 +24,7 @@ def write_problems(config: Config, output: Path, without: Sequence[Path]) -> int
     with tempfile.TemporaryDirectory() as scratch:
         run = create_run(config.model_copy(update={"runs_folder": Path(scratch)}))
         generate(run)
-        screen(run)
+        screen_problems(run)
         rows = [_row(problem) for problem in _screened(run.folder) if problem.id not in seen]
     write_text("".join(f"{row}\n" for row in rows), output)
     return len(rows)

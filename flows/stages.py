@@ -8,12 +8,18 @@ from filters.screen import screen
 from filters.selection import select
 from filters.solvability import agree
 from generators.generate import generate
+from generators.templates import FAMILIES
 from pipeline.assess import assess
 from pipeline.config import Config
 from pipeline.export import export
 from pipeline.run import Run, open_run
 from pipeline.solve import solve
 from pipeline.verify import verify_completions
+
+
+def screen_problems(run: Run) -> None:
+    """Screen all problems; families say whether other numbers make another problem."""
+    screen(run, frozenset(family.name for family in FAMILIES.values() if family.number_blind))
 
 
 def solve_all(run: Run) -> None:
@@ -24,7 +30,7 @@ def solve_all(run: Run) -> None:
 
 STAGE_FUNCTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "generate": generate,
-    "screen": screen,
+    "screen": screen_problems,
     "solve": solve_all,
     "agree": agree,
     "verify": verify_completions,

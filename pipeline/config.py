@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline.config_files import Section, parse_model
+from pipeline.contamination_settings import Decontamination
 from pipeline.prompts import PromptName
 from pipeline.sources import Source, has_no_gold, rounds_of
 
@@ -43,6 +44,8 @@ class Screen(Section):
     """What is dropped before any teacher token is spent."""
 
     near_duplicates: NearDuplicates | None = NearDuplicates()
+    ill_posed: bool = Field(True, description="refuse imported questions whose text shows that they are ill-posed")
+    decontaminate: Decontamination | None = Field(None, description="benchmarks that problems and traces may not share")
     semantic_duplicates: SemanticDuplicates | None = Field(None, description="needs the extra `semantic`")
     against: tuple[Path, ...] = Field((), description="earlier datasets (JSONL or Parquet with a question column)")
 
@@ -176,7 +179,9 @@ class Select(Section):
     min_words_before_answer: int = Field(8, ge=0)
     max_foreign_letters: float = Field(0.01, ge=0, le=1, description="largest share in a script the question lacks")
     max_question_copied: float = Field(0.9, ge=0, le=1, description="largest share of the question, word for word")
-    max_padding: float = Field(0.3, ge=0, le=1, description="largest share of sentences that say nothing of the problem")
+    max_padding: float = Field(
+        0.3, ge=0, le=1, description="largest share of sentences that say nothing of the problem"
+    )
     wrong_arithmetic: Literal["reject", "tag", "off"] = Field("reject", description="for a line like 3 × 7 = 24")
     style: Literal["think", "plain"] = "think"
     prompt: PromptName = Field("boxed", description="the prompt template that the student is trained on")

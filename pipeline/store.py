@@ -35,7 +35,7 @@ def write_table(table: pa.Table, path: Path) -> str:
 
 def write_tables(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> str:
     """Write many tables into one Parquet file as they come, atomically. Returns the SHA-256 of its bytes."""
-    with _whole_or_absent(path) as temporary:
+    with whole_or_absent(path) as temporary:
         written = 0
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
             for table in tables:
@@ -49,13 +49,13 @@ def write_tables(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> s
 
 def write_text(text: str, path: Path) -> str:
     """Write a text file the same way. Returns the SHA-256 of its bytes."""
-    with _whole_or_absent(path) as temporary:
+    with whole_or_absent(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return file_digest(path)
 
 
 @contextmanager
-def _whole_or_absent(path: Path) -> Iterator[Path]:
+def whole_or_absent(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; sync and rename when the body succeeds, remove it when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

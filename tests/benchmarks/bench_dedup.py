@@ -1,6 +1,7 @@
 """Near-duplicate search: rensa against datasketch's `update_batch` and `MinHash.bulk`, on the same shingles in one run.
 
     python tests/benchmarks/bench_dedup.py --problems 3000
+    python tests/benchmarks/bench_dedup.py --million      # `gradatim dedup` on a million problems, see million.py
 
 Questions are those of the template families, some with words changed or dropped, so that pairs lie on both sides of the
 threshold. Every arm sketches, queries and inserts with the same bands and rows; the arms take turns and the median
@@ -22,6 +23,7 @@ from filters.shingles import jaccard, shingle_sets, tokenise
 from generators.templates import FAMILIES
 from generators.templates.family import generate_problem
 from pipeline.seeds import rng_for
+from tests.benchmarks.million import million
 
 THRESHOLD: Final = 0.8
 PERMUTATIONS: Final = 128
@@ -88,7 +90,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--million", type=int, nargs="?", const=1_000_000, metavar="COUNT")
     arguments = parser.parse_args()
+    if arguments.million:
+        million(arguments.million)
+        return
     sets = [shingle_sets(tokenise(text), 3, False)[0] for text in questions(arguments.problems)]
     similar = similar_pairs(sets)
     runs: dict[str, list[tuple[float, float, Pairs]]] = defaultdict(list)

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from filters.duplicates import DuplicateIndex
+from filters.dedup import DuplicateIndex
 from generators.templates import FAMILIES
 from generators.templates.family import Family, generate_problem
 from pipeline.config import NearDuplicates

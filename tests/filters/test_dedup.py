@@ -11,10 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from filters.duplicates import DuplicateIndex, EarlierDatasetProblem, read_earlier
+from filters.dedup import DuplicateIndex, EarlierDatasetProblem, read_earlier, rejection
+from filters.fingerprints import Kept
 from filters.near import DatasketchSketches, RensaSketches, Sketches, banding, make_sketches
+from filters.questions import Question
 from filters.shingles import jaccard, shingle_sets, tokenise
 from generators.templates import FAMILIES
 from generators.templates.family import generate_problem
@@ -64,7 +67,8 @@ def test_exact_duplicates(first: str, second: str) -> None:
         kept, given_up = problem(first), problem(second, number=1)
         assert (rejection.record_id, rejection.stage, rejection.filter) == (given_up.id, "screen", "exact duplicate")
         assert rejection.score == 1.0 and kept.id in rejection.reason
-        assert json.loads(rejection.evidence) == {"duplicate_of": kept.id, "question": first, "from": "this run"}
+        evidence = {"duplicate_of": kept.id, "question": first, "from": "this run", "gold differs": ["1", "0"]}
+        assert json.loads(rejection.evidence) == evidence and rejection.reason.endswith("gold differs")
         to_table(Rejection, [rejection])
 
 
@@ -132,14 +136,15 @@ def test_number_blind_families_ignore_numbers_among_themselves_and_against_earli
     assert [r.filter for r in index.screen(rows[2:])[1]] == ["exact duplicate"] * 2
 
     against = DuplicateIndex(SETTINGS, frozenset({"blind"}))
-    against.add_earlier([("e1", STORY)], "old.parquet")
+    against.add_earlier([Question("e1", STORY, "old.parquet")])
     kept, rejections = against.screen([problem(other, "blind"), problem(other, "seeing")])
     assert [p.family for p in kept] == ["seeing"] and json.loads(rejections[0].evidence)["duplicate_of"] == "e1"
 
 
 def test_earlier_datasets_come_first_and_are_named() -> None:
     index = DuplicateIndex(SETTINGS)
-    index.add_earlier(iter([("e1", STORY), ("e2", STORY), ("e3", "What is 2 + 3?")]), "old.parquet")
+    rows = [("e1", STORY), ("e2", STORY), ("e3", "What is 2 + 3?")]
+    index.add_earlier(Question(name, text, "old.parquet") for name, text in rows)
     questions = ("what is 2+3", STORY.replace("12", "twelve"), "New?", STORY)
     kept, rejections = index.screen([problem(question) for question in questions])
     assert [p.question for p in kept] == ["New?"]
@@ -241,6 +246,7 @@ def test_every_setting_gives_an_index(threshold: float, permutations: int) -> No
     assert [r.score for r in screen(STORY, STORY.replace("12", "twelve"), settings=settings)] == [1.0]
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_text_can_be_screened(first: str, second: str) -> None:
     rejections = screen(first, second, first)
@@ -264,7 +270,8 @@ def test_earlier_datasets_are_read(tmp_path: Path, row: dict[str, Any], expected
     packed.write_bytes(gzip.compress(json.dumps(row).encode()))
     pq.write_table(pa.Table.from_pylist([{**row, "unused": b"x"}]), table)
     for path in (plain, packed, table):
-        assert list(read_earlier(path)) == [(expected[0].replace("old:", f"{path.name}:"), expected[1])]
+        name = expected[0].replace("old:", f"{path.name}:")
+        assert list(read_earlier(path)) == [Question(name, expected[1], path.name)]
 
 
 @pytest.mark.parametrize(
@@ -274,7 +281,7 @@ def test_earlier_datasets_are_read(tmp_path: Path, row: dict[str, Any], expected
         ("a.jsonl", b'{"question": 5}\n', "row 1: no text"),
         ("a.jsonl", b'{"prompt": [{"role": "system", "content": "S"}]}\n', "row 1: no text"),
         ("a.jsonl", b'{"question": "Q?"}\nbroken\n', "line 2: expected a JSON object"),
-        ("a.jsonl", b"\xff\xfe\n", "line 1: expected a JSON object"),
+        ("a.jsonl", b"\xff\xfe\n", "line 1: expected UTF-8 text"),
         ("a.jsonl.gz", b"no gzip", "Not a gzipped file"),
         ("a.parquet", b"no parquet", "arquet"),
         ("missing.jsonl", None, "No such file"),
@@ -296,3 +303,66 @@ def test_a_parquet_file_without_a_question_names_its_columns(tmp_path: Path) -> 
     pq.write_table(pa.table({"text": ["Q?"], "gold": ["1"]}), path)
     with pytest.raises(EarlierDatasetProblem, match="no column question or prompt; it has: text, gold"):
         list(read_earlier(path))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "differ"),
+    [
+        ("1/2", "0.5", False),
+        ("1,000", "1000", False),
+        ("12", "13", True),
+        ("12", None, False),
+        ("yes", "no", True),
+        ("x" * 300, "y", False),
+        ("\\frac{1}{", "7", True),
+    ],
+)
+def test_a_near_duplicate_with_another_gold_says_so(first: str, second: str | None, differ: bool) -> None:
+    rows = [Question("a", STORY, "old", answer=first), Question("b", STORY + " Say it.", "new", answer=second)]
+    index = DuplicateIndex(SETTINGS)
+    (_, (question, match)) = index.decide(rows)
+    assert match is not None and match.filter == "near duplicate"
+    made = rejection(question, match, rows[0])
+    assert ("gold differs" in json.loads(made.evidence)) == ("gold differs" in made.reason) == differ
+
+
+@pytest.mark.parametrize("kind", [RensaSketches, DatasketchSketches])
+def test_kept_fingerprints_are_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Sketches]
+) -> None:
+    monkeypatch.setattr("filters.near.RensaSketches", kind)
+    monkeypatch.setattr("filters.fingerprints.SMALLEST", 10)
+    counted = {"sketches": 0}
+    sketch = kind.sketch
+
+    def counting(self: Sketches, sets: Any) -> Any:
+        counted["sketches"] += len(sets)
+        return sketch(self, sets)
+
+    monkeypatch.setattr(kind, "sketch", counting)
+    problems = variants(60)
+    earlier = [Question(p.id, p.question, "old") for p in problems[:40]]
+
+    def run(digest: str, threshold: float = 0.8) -> tuple[list[Problem], list[Rejection]]:
+        index = DuplicateIndex(NearDuplicates(threshold=threshold), frozenset({"work_rate"}))
+        index.add_earlier(earlier, Kept(tmp_path, digest))
+        return index.screen(problems, Kept(tmp_path, "problems"))
+
+    first = run("a")
+    made = counted["sketches"]
+    assert made > len(problems) + len(earlier), "number-blind questions have a second sketch"
+    assert len(list(tmp_path.iterdir())) == 2
+    assert run("a") == first and counted["sketches"] == made
+    assert run("b") == first and counted["sketches"] < 2 * made
+    made = counted["sketches"]
+    run("a", threshold=0.5)
+    assert counted["sketches"] > made, "other settings, other sketches"
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"damaged")
+    assert run("a") == first
+
+
+def test_a_family_of_the_settings_is_number_blind() -> None:
+    settings = NearDuplicates(number_blind_families=("blind",))
+    rows = [problem(STORY, "blind"), problem(STORY.replace("30", "8"), "blind")]
+    assert len(DuplicateIndex(settings).screen(rows)[1]) == 1 and DuplicateIndex(SETTINGS).screen(rows)[1] == []

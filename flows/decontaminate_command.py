@@ -1,0 +1,72 @@
+"""`gradatim decontaminate`: drop the rows of a file that resemble a benchmark question, and say which and why.
+
+One pass over the input, JSONL or Parquet, in constant memory; only the benchmarks are held. The evidence is beside the
+output, in OUTPUT.rejected.jsonl.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filters.contamination import REJECTED_BY, ContaminationIndex, Hit
+from filters.contamination_benchmark import read_benchmarks
+from pipeline.contamination_settings import Decontamination
+from pipeline.rows import text_of
+from pipeline.sift import Sifted, Verdict, rejected_path, sift
+
+
+class Summary(NamedTuple):
+    """What came of it; `kinds` counts the hits by kind."""
+
+    counts: Sifted
+    kinds: Mapping[str, int]
+    benchmark_questions: int
+    output: Path
+
+    @property
+    def broken(self) -> int:
+        """Rows that could not be judged."""
+        return self.counts.rejected["broken"]
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.kinds.items())
+        found = f"{self.counts.rejected[REJECTED_BY]:,} contaminated" + (f" ({kinds})" if kinds else "")
+        return (
+            f"{self.counts.rows:,} rows against {self.benchmark_questions:,} benchmark questions: "
+            f"{self.counts.kept:,} kept, {found}, {self.broken:,} could not be read\n"
+            f"kept:     {self.output}\nrejected: {rejected_path(self.output)}"
+        )
+
+
+def decontaminate_file(path: Path, output: Path, settings: Decontamination, questions: Sequence[str] = ()) -> Summary:
+    """Filter a file against `settings.benchmarks`. `questions` names the input's columns, by default the settings'.
+
+    Raises a GradatimError, in one line, for what cannot be read or written; nothing is written then.
+    """
+    benchmark = read_benchmarks(settings)
+    embed = None
+    if settings.semantic:
+        from filters.embeddings import embed as embed_texts
+
+        embed = partial(embed_texts, model=settings.semantic_model)
+    index = ContaminationIndex(benchmark, settings, embed=embed)
+    kinds: dict[str, int] = {}
+    columns = tuple(questions) or settings.questions
+
+    def judge(rows: Sequence[Mapping[str, Any]]) -> list[Verdict | None]:
+        texts = [text_of(row, columns) for row in rows]
+        hits = index.check_many([text or "" for text in texts])
+        for hit in hits:
+            if hit is not None:
+                kinds[hit.kind] = kinds.get(hit.kind, 0) + 1
+        return [_verdict(text, hit, columns) for text, hit in zip(texts, hits, strict=True)]
+
+    counts = sift("decontaminate", path, output, judge, id_column=settings.id)
+    return Summary(counts, kinds, len(benchmark), output)
+
+
+def _verdict(text: str | None, hit: Hit | None, columns: Sequence[str]) -> Verdict | None:
+    if text is None:
+        return Verdict("broken", f"expected a text in a column {' or '.join(columns)}")
+    return None if hit is None else Verdict(REJECTED_BY, hit.reason, hit.score, hit.evidence)
