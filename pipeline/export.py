@@ -1,7 +1,8 @@
 """The export stage: traces and the calibrated pool in the form that TRL reads, split so that no problem crosses.
 
 export/sft holds conversational prompt and completion columns; export/grpo holds prompt, answer and the measured
-difficulty. manifest.json lists every file with its hash; README.md is the card.
+difficulty; export/preferences holds prompt, chosen and rejected. manifest.json lists every file with its hash; README.md
+is the card.
 """
 
 import json
@@ -9,14 +10,17 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.card import card
-from pipeline.config import Export, Splits
+from pipeline.config import Export
 from pipeline.manifest import FileEntry, Unit
+from pipeline.preferences import PAIR_COLUMNS, length_line, shard_rows
 from pipeline.progress import track
 from pipeline.prompts import render_prompt
-from pipeline.records import Assessment, Message, Problem, Trace, content_id
+from pipeline.records import Agreement, Assessment, Message, Problem, Trace, content_id
 from pipeline.run import Run, Work
+from pipeline.splits import ancestors, split_of
 from pipeline.store import read_records, write_tables, write_text
 from pipeline.traces import solved_problems
 
@@ -33,6 +37,10 @@ _ABOUT = [
     ("answer_type", pa.string()),
     ("verifier", pa.string()),
     ("tolerance", pa.float64()),
+    ("strategy", pa.string()),
+    ("gold_status", pa.string()),
+    ("gold_original", pa.string()),
+    ("parents", pa.list_(pa.string())),
 ]
 SFT_SCHEMA: Final = pa.schema(
     [
@@ -60,15 +68,19 @@ GRPO_SCHEMA: Final = pa.schema(
         ("difficulty_bin", pa.string()),
     ]
 )
-_SCHEMAS: Final = {"sft": SFT_SCHEMA, "grpo": GRPO_SCHEMA}
+PREFERENCES_SCHEMA: Final = pa.schema(
+    [("prompt", _MESSAGES), ("chosen", _MESSAGES), ("rejected", _MESSAGES), *_ABOUT, *PAIR_COLUMNS]
+)
+_SCHEMAS: Final = {"sft": SFT_SCHEMA, "grpo": GRPO_SCHEMA, "preferences": PREFERENCES_SCHEMA}
 
 
 def export(run: Run) -> None:
     """Write export/ anew if anything it is made from has changed."""
     selected = [unit.digest for unit in run.manifest.of_stage("select")]
     assessed = [unit.digest for unit in run.manifest.of_stage("assess")]
-    settings = (run.config.export.model_dump(mode="json"), run.config.select.prompt)
-    work = run.unit(STAGE, "0", *settings, selected, assessed)
+    settings = (run.config.export.model_dump(mode="json"), run.config.select.model_dump(mode="json"))
+    columns = [schema.names for schema in _SCHEMAS.values()]
+    work = run.unit(STAGE, "0", *settings, selected, assessed, columns)
     if isinstance(work, Unit):
         return
     with track(STAGE, len(_SCHEMAS) * len(SPLITS)) as progress:
@@ -80,7 +92,14 @@ def export(run: Run) -> None:
                 digest = write_tables(tables, schema, run.folder / path)
                 files.append(FileEntry(path, sum(table.num_rows for table in tables), digest))
                 progress.advance()
+        progress.say(_pair_lengths(run))
     _finish(run, work, files)
+
+
+def _pair_lengths(run: Run) -> str:
+    path = run.folder / "export" / "preferences" / "train.parquet"
+    table = pq.read_table(path, columns=["chosen_tokens", "rejected_tokens"])
+    return length_line([(row["chosen_tokens"], row["rejected_tokens"]) for row in table.to_pylist()])
 
 
 def _finish(run: Run, work: Work, files: list[FileEntry]) -> None:
@@ -98,45 +117,50 @@ def _text(run: Run, path: str, text: str) -> FileEntry:
 
 def _rows(run: Run, name: str, split: str) -> Iterator[list[dict[str, Any]]]:
     """Give the rows of one export table and split, shard by shard, in problem order."""
+    ancestor = ancestors(run)
     for unit in run.manifest.of_stage("select"):
         here = [
             (problem, assessment)
             for problem, assessment in solved_problems(run, unit.shard)
-            if split_of(problem, run.config.export.splits) == split
+            if split_of(problem, run.config.export.splits, ancestor) == split
         ]
+        agreed = run.manifest.units[("agree", unit.shard)]
+        golds = {a.problem_id: a for a in read_records(Agreement, run.file(agreed, "agreements"))}
+        about = {problem.id: _about(problem, golds[problem.id]) for problem, _ in here}
         if name == "grpo":
-            yield [_grpo_row(run, *pair) for pair in here if pair[1].decision == "keep"]
+            yield [about[p.id] | _grpo_row(run, p, a) for p, a in here if a.decision == "keep"]
+        elif name == "preferences":
+            yield [about[row["problem_id"]] | row for row in shard_rows(run, unit, here)]
         else:
-            problems = {problem.id: problem for problem, _ in here}
             traces = read_records(Trace, run.file(unit, "traces"))
-            yield [_sft_row(problems[trace.problem_id], trace) for trace in traces if trace.problem_id in problems]
-
-
-def split_of(problem: Problem, splits: Splits) -> str:
-    """Return a problem's split: held-out families go to test, else its id (its first ancestor's, if it was made from
-    another problem) decides, so that no problem and none of its children cross."""
-    if problem.family in splits.holdout_families:
-        return "test"
-    root = problem.provenance.parents[0] if problem.provenance.parents else problem.id
-    place = int(content_id("split", root), 16) / 16**24
-    if place < splits.test:
-        return "test"
-    return "validation" if place < splits.test + splits.validation else "train"
+            yield [about[trace.problem_id] | _sft_row(trace) for trace in traces if trace.problem_id in about]
 
 
 def _messages(messages: tuple[Message, ...]) -> list[dict[str, str]]:
     return [{"role": m.role, "content": m.content} for m in messages]
 
 
-def _about(problem: Problem) -> dict[str, Any]:
-    return {"problem_id": problem.id, **{name: getattr(problem, name) for name, _ in _ABOUT[1:]}}
+def _about(problem: Problem, gold: Agreement) -> dict[str, Any]:
+    return {
+        "problem_id": problem.id,
+        "domain": problem.domain,
+        "family": problem.family,
+        "level": problem.level,
+        "answer": problem.answer,
+        "answer_type": problem.answer_type,
+        "verifier": problem.verifier,
+        "tolerance": problem.tolerance,
+        "strategy": problem.strategy,
+        "gold_status": gold.status,
+        "gold_original": gold.original,
+        "parents": list(problem.provenance.parents),
+    }
 
 
-def _sft_row(problem: Problem, trace: Trace) -> dict[str, Any]:
+def _sft_row(trace: Trace) -> dict[str, Any]:
     return {
         "prompt": _messages(trace.messages[:-1]),
         "completion": _messages(trace.messages[-1:]),
-        **_about(problem),
         "completion_id": trace.completion_id,
         "tags": list(trace.tags),
         "completion_tokens": trace.completion_tokens,
@@ -146,7 +170,6 @@ def _sft_row(problem: Problem, trace: Trace) -> dict[str, Any]:
 def _grpo_row(run: Run, problem: Problem, assessment: Assessment) -> dict[str, Any]:
     return {
         "prompt": _messages(render_prompt(run.config.select.prompt, problem.question)),
-        **_about(problem),
         "question": problem.question,
         "attempts": assessment.attempts,
         "successes": assessment.successes,

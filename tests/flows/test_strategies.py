@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from flows.stages import plan, run_stage
-from pipeline.config import Config
+from pipeline.config import Config, Splits
 from pipeline.config_files import ConfigError
 from pipeline.records import Agreement, Completion, Problem, Rejection
 from pipeline.report import funnel
 from pipeline.run import Run, create_run, open_run
+from pipeline.splits import ancestors, split_of
 from pipeline.store import iterate_records
 from tests.fake_server import MODEL_NAME, serve
 from tests.flows.writer import WriterAndSolver
@@ -146,3 +147,13 @@ def test_an_unknown_name_is_one_line(tmp_path: Path, source: dict[str, Any], mes
     config = settings(tmp_path, "http://unused", generate={"sources": sources})
     with pytest.raises(ConfigError, match=message):
         run_stage("generate", create_run(config).folder)
+
+
+def test_relatives_stay_in_one_split(finished: tuple[Run, int]) -> None:
+    run, _ = finished
+    made, ancestor = problems(run), ancestors(run)
+    related = [(p, made[parent]) for p in made.values() for parent in p.provenance.parents if parent in made]
+    assert any(len(p.provenance.parents) == 2 for p, _ in related)
+    splits = Splits(validation=0.3, test=0.3)
+    assert all(split_of(child, splits, ancestor) == split_of(parent, splits, ancestor) for child, parent in related)
+    assert len({split_of(p, splits, ancestor) for p in made.values()}) == 3

@@ -30,7 +30,8 @@ class WriterAndSolver:
 
     def _problem(self, text: str, rng: random.Random) -> str:
         plan = re.search(r"It tells ([\d, and]+) and asks", text)
-        given = re.findall(r"\d+", plan[1]) if plan else re.findall(r"\d+", text)[:2]
+        given = re.findall(r"\d+", plan[1] if plan else text)
+        given = given if plan or "out of the two" in text else given[:2]
         numbers = given if plan else [*given, str(rng.randint(20, 90)), str(rng.randint(100, 190))]
         name, thing = rng.choice(NAMES), rng.choice(THINGS)
         first, *others = numbers
