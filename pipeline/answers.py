@@ -27,15 +27,22 @@ def _translation() -> dict[int, str]:
     table |= dict.fromkeys(map(ord, _MINUS), "-")
     table |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
     table |= {0x1D7CE + k: str(k % 10) for k in range(50)}  # mathematical digits: bold, double-struck, sans, mono
+    table |= {ord("℃"): "°C", ord("℉"): "°F"}
     return table | {ord(sign): rf"\frac{{{a}}}{{{b}}}" for sign, (a, b) in _FRACTIONS.items()}
 
 
 _TABLE: Final = _translation()
-_SCRIPTS: Final = re.compile(f"[{''.join(_RAISED)}]+|[{''.join(_LOWERED)}]+")
+_SCRIPTS: Final = re.compile(
+    f"[{''.join(_RAISED)}]+|[{''.join(_LOWERED)}]+|(?P<over>(?:[0-9][\u0304\u0305])+)|[0-9]\u0307", re.ASCII
+)
 
 
 def _script(match: re.Match[str]) -> str:
     run = match.group()
+    if match.group("over"):  # digits under a combining bar repeat
+        return rf"\overline{{{run[::2]}}}"
+    if run[-1] == "\u0307":
+        return rf"\dot{{{run[0]}}}"
     if run[0] in _RAISED:
         return "^{" + "".join(_RAISED[c] for c in run) + "}"
     return "_{" + "".join(_LOWERED[c] for c in run) + "}"
@@ -72,24 +79,35 @@ def strip_thinking(text: str) -> tuple[str, bool]:
 
 _HIDDEN_MARK: Final = "\ufffd"  # no parser accepts it: an answer with something hidden inside is not read
 _HIDDEN_REGION = re.compile(
-    r"<!--.*?(?:-->|\Z)|\\begin\{comment\}.*?(?:\\end\{comment\}|\Z)|\\iffalse\b.*?(?:\\fi\b|\Z)|^[ \t]*%[^\n]*$",
-    re.DOTALL | re.MULTILINE,
+    r"<!--.*?(?:-->|\Z)|\\begin\{comment\}.*?(?:\\end\{comment\}|\Z)|\\iffalse\b.*?(?:\\fi\b|\Z)"
+    r"|<(script|style|template|noscript)\b.*?(?:</\1\s*>|\Z)"
+    r"|^[ \t]*%[^\n]*$|(?<![\\\d}])%[ \t]*(?=\\boxed)[^\n]*"  # TeX comments
+    r"|^[ \t]*\[[^\]\n]{1,60}\]:[ \t]*(?:\#|<[^<>\n]{0,60}>)[ \t]*[(\"'][^\n]*$"  # Markdown's only comment
+    r"|(?<!\\)\]\([^()\n]{0,80}\\boxed\{[^(){}\n]{0,80}\}[^()\n]{0,80}\)",  # the target of a link
+    re.DOTALL | re.MULTILINE | re.IGNORECASE,
 )
 _HIDDEN_ELEMENT = re.compile(
     r"<(\w{1,20})\b[^<>]{0,300}?(?:display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d]*[1-9])"
     r"|font-size\s*:\s*0|color\s*:\s*(?:white|#fff)|\shidden\b)[^<>]{0,300}>",
     re.IGNORECASE,
 )
+UNSEEN_COLOUR: Final = r"(?:\[\w*\])?\s*\{\s*(?:white|transparent|1\s*,\s*1\s*,\s*1|\#?fff\w*)[!\w]*\s*\}"
 _HIDING_COMMAND = re.compile(
-    r"\\(?:[hv]?phantom|label|href|url|pdftooltip|hidden|transparent\s*\{[^{}]*\}|(?:text)?color(?:\[\w*\])?"
-    r"\s*\{\s*(?:white|1,\s*1,\s*1|FFFFFF|\#fff\w*)\s*\})\s*\{",
+    rf"\\(?:[hv]?phantom|label|href|url|pdftooltip|hidden|transparent\s*\{{[^{{}}]*\}}|textcolor{UNSEEN_COLOUR}"
+    r"|colorbox\s*\{\s*black\s*\}|style\s*\{[^{}]{0,200}(?:none|hidden|white|opacity)[^{}]{0,200}\}|(?:tooltip|mathtip|texttip)\s*\{[^{}]*\}"
+    r"|(?:re|provide)?newcommand\*?\s*\{?\\\w+\}?(?:\[\d\])?|[gex]?def\s*\\\w+)\s*\{"
+    rf"|\\color{UNSEEN_COLOUR}\s*\{{?",  # without a group of its own it hides the rest of the group
     re.IGNORECASE,
 )
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_SPECIAL = re.compile(r"<\|[^|<>\n]{0,60}\|>|</?s>|<eos>|<end_of_turn>|<｜[^<>\n]{0,60}｜>")
+# <s> is a token only where a text begins, </s> where it ends: elsewhere they strike a text through.
+_SPECIAL = re.compile(
+    r"<\|[^|<>\n]{0,60}\|>|\A\s{0,9}<s>|</s>(?=\s{0,9}(?:<|\Z))|<eos>|<end_of_turn>|<｜[^<>\n]{0,60}｜>",
+    re.DOTALL,
+)
 
 
-def _closing(text: str, start: int) -> int:
+def closing_brace(text: str, start: int) -> int:
     """Return the position after the brace that closes the one before `start`, or -1."""
     depth = 1
     for brace in _BRACE.finditer(text, start):
@@ -113,10 +131,10 @@ def _drop_hidden(text: str) -> str:
     for command in _HIDING_COMMAND.finditer(text):
         if command.start() < skip:
             continue
-        skip = _closing(text, command.end())
+        skip = closing_brace(text, command.end())
         skip = len(text) if skip < 0 else skip
         if "\\boxed" in text[command.end() : skip]:
-            parts.append(text[position : command.start()])
+            parts.append(text[position : command.start()] + "}" * (text[command.end() - 1] != "{"))
             position = skip
     return "".join(parts) + text[position:]
 
@@ -140,7 +158,7 @@ def _boxes(text: str) -> tuple[list[str], bool]:
     boxes: list[str] = []
     position = 0
     while box := _BOX.search(text, position):
-        end = _closing(text, box.end())
+        end = closing_brace(text, box.end())
         if end < 0:
             return boxes, False
         content = text[box.end() : end - 1]
@@ -162,9 +180,14 @@ def _tags(text: str) -> tuple[list[str], bool]:
             opened = tag.end()
         elif opened is not None:
             content = text[opened : tag.start()]
-            contents += [content] if content.strip() else []
+            contents += [_plain(content)] if content.strip() else []
             opened = None
     return contents, opened is None
+
+
+def _plain(content: str) -> str:
+    """Read a tilde before a value in running text as "about"; in a box it is TeX's blank."""
+    return re.sub(r"\A([\s*_`$]{0,9})~(?=[\s\d$.+-])", r"\1≈", content)
 
 
 _LABEL = re.compile(
@@ -183,7 +206,7 @@ def _line_answer(line: str) -> str | None:
     for mark in ("**", "__", "*", "`"):  # emphasis that began before the label, or ends after the answer
         if content.count(mark) % 2:
             content = content.removeprefix(mark) if content.startswith(mark) else content.removesuffix(mark)
-    return content.strip() or None
+    return _plain(content.strip()) or None
 
 
 def _line_answers(text: str) -> list[str]:
@@ -247,7 +270,7 @@ def strip_special(text: str) -> str:
 
 def strip_marks(answer: str) -> str:
     """Drop what may stand around an answer: special tokens, emphasis, code marks, math delimiters, a period."""
-    answer = _SPECIAL.sub("", answer).strip()
+    answer = (answer if "<s>" in answer else _SPECIAL.sub("", answer)).strip()
     while True:
         before = answer
         for mark in ("**", "__", "```", "`", "$$", "$", "*", "_"):

@@ -7,7 +7,7 @@ from pipeline.answers import extract, strip_marks
 from pipeline.records import Completion, Problem, Verdict
 from pipeline.verifiers.judging import JUDGES, Case, Judgement, judge
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 VERIFIERS: Final[dict[str, Callable[[Case], Judgement]]] = JUDGES
 
 

@@ -28,16 +28,21 @@ from pipeline.verifiers.vocabulary import (
     GREEK,
     MATRICES,
     PENDING,
+    RELATIONS,
     SAME_LETTER,
     WORD_CONSTANTS,
 )
 
+_MAX_EVENT: Final = 40
+_EVENT_MARKS: Final = RELATIONS | {"|", "∩", "∪"}
 _D: Final = Node("sym", value="d")
 
 
 def primary(cursor: Cursor) -> Node:
     """Take one atom: whatever a power, a sign or a product can be made of."""
     token = cursor.take()
+    if token.text in ("P", "Pr") and cursor.at("(") and (event := probability(cursor)) is not None:
+        return event
     if token.kind in _BY_KIND:
         return _BY_KIND[token.kind](cursor, token)
     if token.text in _BY_MARK:
@@ -47,12 +52,24 @@ def primary(cursor: Cursor) -> Node:
 
 def group(cursor: Cursor) -> Node:
     """Take the rest of a group in braces."""
-    node = cursor.nested(items, bars=0)
+    node = cursor.nested(whole, bars=0)
     cursor.expect("}")
     return node
 
 
+def whole(cursor: Cursor) -> Node:
+    """Take all that a group, or the answer, holds: a list, or the two halves of \\over or \\choose."""
+    node = items(cursor)
+    infix = cursor.peek()
+    if infix.kind != "command" or infix.text not in ("over", "choose"):
+        return node
+    cursor.position += 1
+    below = items(cursor)
+    return Node("div", (node, below)) if infix.text == "over" else Node("call", (node, below), "binom")
+
+
 def bracketed(cursor: Cursor, opening: str) -> Node:
+    before = cursor.tokens[cursor.position - 2].text if cursor.position > 1 else ""
     node = cursor.nested(items, bars=0)
     closing = cursor.take().text
     if closing not in (")", "]"):
@@ -67,6 +84,8 @@ def bracketed(cursor: Cursor, opening: str) -> Node:
         raise Unreadable("brackets that do not match")
     if opening == "[" and cursor.depth == 0 and cursor.position == len(cursor.tokens):
         return Node("seq", (node,), "[]")  # [42] is a list, not a number
+    if opening == "[" and before in ("[", ",") and cursor.at("]", ","):
+        return Node("seq", (node,), "[]")  # a row of one entry
     return node
 
 
@@ -102,14 +121,32 @@ def word(cursor: Cursor, token: Token) -> Node:
                 cursor.position -= 1
                 cursor.tokens[cursor.position] = Token("word", text[-1], False)
             return function(cursor, name)
-    if len(text) == 1:
-        return _letter(text)
-    if token.kind == "word" and len(text) <= 4 and text.isalpha():
+    names_value = _is_capitalised(text) and cursor.at("=")  # Area = 42
+    if token.kind == "word" and 1 < len(text) <= 4 and text.isalpha() and not names_value:
         node = _letter(text[0])
         for letter in text[1:-1]:
             node = times(node, _letter(letter))
         return times(node, postfix_letter(cursor, text[-1]))
-    return Node("text", value=text)
+    return _letter(text) if len(text) == 1 else Node("text", value=text)
+
+
+def probability(cursor: Cursor) -> Node | None:
+    """Take the event of P(X = 2) or P(A | B) as part of one name, where an equality sign follows; else None."""
+    event: list[Token] = []
+    depth = 1
+    while depth and len(event) < _MAX_EVENT:
+        event.append(cursor.peek(len(event)))
+        depth = sum((t.text == "(") - (t.text == ")") for t in event)
+    named = cursor.peek(len(event)).text == "=" and any(t.kind == "text" or t.text in _EVENT_MARKS for t in event)
+    if depth or not named:
+        return None
+    cursor.position += len(event)
+    return Node("sym", value=f"P{''.join(t.text for t in event)}")
+
+
+def _is_capitalised(text: str) -> bool:
+    """Tell whether letters are a written word, Area or Sum, and no product such as Bxy."""
+    return len(text) > 2 and text.istitle() and not frozenset("aeiou").isdisjoint(text[1:])
 
 
 def postfix_letter(cursor: Cursor, letter: str) -> Node:
@@ -186,7 +223,8 @@ def field(cursor: Cursor) -> Node:
     name = flat_group(cursor)
     if name == "R":
         return Node("reals")
-    return Node("sym", value=f"field {name}")
+    event = probability(cursor) if name == "P" and cursor.at("(") else None
+    return event or Node("sym", value=f"field {name}")
 
 
 def pending(cursor: Cursor, name: str) -> Node:
@@ -238,6 +276,10 @@ def environment(cursor: Cursor) -> Node:
     name = flat_group(cursor)
     if name == "array" and cursor.at("{"):
         flat_group(cursor)
+    if name.endswith("*") and cursor.accept("["):
+        while not cursor.accept("]"):
+            if cursor.take().kind == "end":
+                raise Unreadable("a matrix that does not end")
     if name not in MATRICES | DETERMINANTS:
         raise Unreadable(f"unknown environment {name[:20]!r}")
     rows: list[Node] = []

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from pipeline.answers import normalise
 from pipeline.verifiers.equality import Undecided
 
 MAX_JSON: Final = 1_000_000
@@ -52,7 +53,9 @@ def _json_object(text: str, spec: Spec) -> bool:
         raise Undecided("the JSON text is too long")
     try:
         value = json.loads(body.strip(), parse_constant=_refuse, object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
+    except RecursionError as error:
+        raise Undecided("the JSON text is nested too deeply") from error
+    except ValueError:
         return False
     return isinstance(value, dict) and all(key in value for key in spec["required_keys"])
 
@@ -119,7 +122,7 @@ def read_specs(gold: str) -> list[Spec]:
 def failed_constraint(gold: str, text: str) -> str | None:
     """Return the first constraint that does not hold for a text, in words; None if all hold."""
     specs = read_specs(gold)
-    if not text.strip():
+    if not normalise(text).strip():
         return "the text is blank"
     for spec in specs:
         if not KINDS[spec["kind"]](text, spec):

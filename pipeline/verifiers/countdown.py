@@ -52,6 +52,9 @@ def _tokens(answer: str) -> list[str]:
         answer = answer.replace(sign, f" {plain} " if sign[0] == "\\" else plain)
     answer = re.sub(r"\\(?:left|right|[bB]igg?[lr]?|[,;:! ])|[$]", " ", answer)
     answer = re.sub(r"\\d?frac\s*\{(\d+)\}\s*\{(\d+)\}", r"(\1/\2)", answer)
+    answer = re.sub(
+        r"\\(?:text|math)(?:bf|rm|it|tt)?(?![A-Za-z])|\\(?:boxed|displaystyle)(?![A-Za-z])|[{}]", " ", answer
+    )
     tokens: list[str] = []
     position = 0
     while position < len(answer):

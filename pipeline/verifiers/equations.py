@@ -8,10 +8,11 @@ from pipeline.verifiers.equality import SymbolicCheck, equal_values, fold, rng_o
 from pipeline.verifiers.exact import rational
 from pipeline.verifiers.notation import Undefined
 from pipeline.verifiers.numeric import constant_value
-from pipeline.verifiers.tree import ZERO, Node, is_arithmetic, number, symbols
+from pipeline.verifiers.tree import ZERO, Node, is_arithmetic, number, operations, symbols
 
 Equal = Callable[[Node, Node], bool]
 _TRIES: Final = 8
+_POLYNOMIAL: Final = frozenset(["num", "sym", "add", "mul", "apply", "neg", "div", "pow"])
 
 
 def is_equation(node: Node) -> bool:
@@ -32,7 +33,31 @@ def same_equation(left: Node, right: Node, symbolic: SymbolicCheck) -> bool:
     ratio = _ratio(a, b)
     if ratio is not None and equal_values(a, Node("mul", (ratio, b)), symbolic):
         return True
+    if (operations(a) | operations(b)) - _POLYNOMIAL:
+        return _holds_on(a, b) and _holds_on(b, a)
     return symbolic("equation", fold(a), fold(b))
+
+
+def _holds_on(side: Node, other: Node) -> bool:
+    """Tell whether the other side vanishes wherever this one does, by solving for a variable that stands linearly."""
+    for name in sorted(symbols(side)):
+        at_zero, at_one = (substitute(side, {name: number(k)}) for k in (0, 1))
+        slope = Node("add", (at_one, Node("neg", (at_zero,))))
+        point = {other_name: number(Fraction(k + 2, 7)) for k, other_name in enumerate(sorted(symbols(side)))}
+        try:
+            if not equal_values(slope, substitute(slope, point), _unproved):
+                continue  # where the slope vanishes there may be more solutions
+            if not equal_values(side, Node("add", (at_zero, Node("mul", (slope, Node("sym", value=name))))), _unproved):
+                continue
+            solution = Node("neg", (Node("div", (at_zero, slope)),))
+            return equal_values(substitute(other, {name: solution}), ZERO, _unproved)
+        except Undefined:
+            continue
+    return False
+
+
+def _unproved(_kind: str, _left: Node, _right: Node) -> bool:
+    return False
 
 
 def is_inequality(node: Node) -> bool:

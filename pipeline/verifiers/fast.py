@@ -16,7 +16,8 @@ _NUMBER: Final = re.compile(
 )
 # Whatever could hide a box, or move it out of the answer, goes the general way: tags, comments, commands that hide.
 _SUSPECT: Final = re.compile(
-    r"[<%]|\\(?:[hv]?phantom|label|href|url|pdftooltip|hidden|transparent|(?:text)?color|begin\{comment|iffalse)",
+    r"[<%]|\][(:]|\\(?:[hv]?phantom|label|href|url|\w*tip|hidden|transparent|\w*color|begin\{comment|iffalse|style"
+    r"|\w*newcommand|[gex]?def)",
     re.IGNORECASE,
 )
 

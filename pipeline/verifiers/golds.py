@@ -8,18 +8,22 @@ from pipeline.records import Completion, Problem
 from pipeline.verifiers.constraint import read_specs
 from pipeline.verifiers.countdown import read_problem
 from pipeline.verifiers.equality import Undecided, key_of
+from pipeline.verifiers.gym_score import read_row
 from pipeline.verifiers.judging import Judgement, judge
 from pipeline.verifiers.logic import check_logic
 from pipeline.verifiers.naming import unnamed
 from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key
 from pipeline.verifiers.parsing import parse
 from pipeline.verifiers.program import read_tests
+from pipeline.verifiers.proof import check_theorem
 from pipeline.verifiers.structures import members
 
 SPECIFICATIONS: Final[dict[str, Callable[[str], object]]] = {
     "countdown": read_problem,
     "constraint": read_specs,
     "code": read_tests,
+    "reasoning_gym": read_row,
+    "proof": check_theorem,
     "logic": check_logic,
 }
 

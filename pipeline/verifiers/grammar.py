@@ -107,7 +107,7 @@ def juxtaposed(cursor: Cursor, left: Node) -> Node:
             return mixed_number(left, right)
         if right.op == "div" and right.args[0].op == "num":
             raise Unreadable("a number before a fraction that is no mixed number")
-    if right.op == "num" and left.op != "sym":
+    if right.op == "num" and left.op != "sym" and not (left.op == "pow" and left.args[0].op == "sym"):
         raise Unreadable("two numbers side by side")
     if left.op == "sym" and token.text == "(" and right.op != "pow":
         return Node("apply", (left, right))
@@ -157,7 +157,7 @@ def raise_to(cursor: Cursor, base: Node) -> Node:
         return Node("deg", (base,))
     if base.op == "sym" and cursor.at("{") and cursor.peek(1).text in ("'", "prime", "T"):
         return named_suffix(cursor, base)
-    if base.op == "sym" and cursor.peek().text in ("T", "prime", "top", "circ"):
+    if base.op == "sym" and cursor.peek().text in ("T", "prime", "top", "circ", "*"):
         return Node("sym", value=f"{base.value}^{cursor.take().text}")
     return Node("pow", (base, exponent(cursor)))
 
@@ -203,7 +203,7 @@ def postfix(cursor: Cursor, node: Node) -> Node:
 
 
 def subscripted(cursor: Cursor, node: Node) -> Node:
-    if node.op != "sym":
+    if node.op not in ("sym", "text"):
         raise Unreadable("a subscript on something that is not a name")
     cursor.expect("_")
     return Node("sym", value=f"{node.value}_{flat_group(cursor)}")

@@ -28,6 +28,7 @@ class Region(NamedTuple):
     variable: str | None
 
 
+EMPTY_WORDS = frozenset(["no solution", "no solutions", "empty set", "the empty set"])
 WHOLE_WORDS = frozenset(["all real numbers", "all reals", "the real numbers", "all real values"])
 WHOLE = Piece(MINUS_INFINITY, False, INFINITY, False)
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -36,8 +37,9 @@ _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 def read_region(node: Node) -> Region:
     """Read a region of the real line. Raises Unreadable for anything else, an unsolved inequality included."""
     op = {"or": "union", "and": "inter"}.get(str(node.value), "") if node.op == "list" else node.op
-    if op == "text" and str(node.value).lower() in WHOLE_WORDS:
-        op = "reals"
+    if op == "text":
+        words = str(node.value).lower()
+        op = "reals" if words in WHOLE_WORDS else "empty" if words in EMPTY_WORDS else op
     reader = _READERS.get(op)
     if reader is None:
         raise Unreadable("not an interval")
@@ -70,6 +72,14 @@ def _variable(regions: list[Region]) -> str | None:
 
 def _joined(regions: list[Region]) -> Region:
     return Region(tuple(p for r in regions for p in r.pieces), _variable(regions))
+
+
+def _difference(node: Node) -> Region:
+    r"""Read \mathbb{R} - \{0\}: a minus sign between sets takes away, no other sum is a region."""
+    whole, *parts = node.args
+    if whole.op not in ("reals", "seq") or any(p.op != "neg" or p.args[0].op not in ("set", "seq") for p in parts):
+        raise Unreadable("not an interval")
+    return _without(read_region(whole), _joined([read_region(p.args[0]) for p in parts]))
 
 
 def _built(node: Node) -> Region:
@@ -229,6 +239,7 @@ _READERS: Final[dict[str, Callable[[Node], Region]]] = {
     "union": lambda node: _joined([read_region(arg) for arg in node.args]),
     "inter": lambda node: _intersection([read_region(arg) for arg in node.args]),
     "minus": lambda node: _without(read_region(node.args[0]), read_region(node.args[1])),
+    "add": _difference,
     "builder": _built,
     "rel": _relation,
 }

@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from pipeline.answers import Committed, extract, strip_marks, strip_special, strip_thinking
+from pipeline.answers import Committed, extract, normalise, strip_marks, strip_special, strip_thinking
 from pipeline.records import VerdictValue
 from pipeline.verifiers.choice import same_choice
 from pipeline.verifiers.constraint import failed_constraint
@@ -16,9 +17,13 @@ from pipeline.verifiers.countdown import same_countdown
 from pipeline.verifiers.equality import Undecided
 from pipeline.verifiers.fast import quick_equal
 from pipeline.verifiers.format import shape_fault
-from pipeline.verifiers.mathematics import Context, compare, inferred_types, readable_gold
+from pipeline.verifiers.gym_score import same_gym_answer
+from pipeline.verifiers.inference import inferred_types
+from pipeline.verifiers.logic import same_logic
+from pipeline.verifiers.mathematics import Context, compare, readable_gold
 from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key
 from pipeline.verifiers.program import failed_test, last_program, read_tests
+from pipeline.verifiers.proof import last_proof, proof_fault, read_theorem
 from pipeline.verifiers.qa import same_short_answer
 from pipeline.verifiers.symbolic import symbolic_check
 from pipeline.verifiers.worker import shared_pool
@@ -148,13 +153,18 @@ def _one(case: Case, answer: str, same: Same) -> tuple[VerdictValue, str]:
     return "correct" if equal else "incorrect", _REASONS[equal]
 
 
+def _written(gold: str) -> str:
+    """Return the gold as answers are read: plain digits and signs, nothing around it."""
+    return strip_marks(normalise(gold))
+
+
 def _context(case: Case) -> Context:
     tolerance = None if case.tolerance is None else Fraction(str(case.tolerance))
     return Context(case.question or "", tolerance, case.answer_type is None, symbolic_check)
 
 
 def _same_math(case: Case, answer: str) -> bool:
-    gold, context = strip_marks(case.gold), _context(case)
+    gold, context = _written(case.gold), _context(case)
     try:
         if compare(gold, answer, case.answer_type, context):
             return True
@@ -172,7 +182,7 @@ def _same_without_type(case: Case, gold: str, answer: str, context: Context) -> 
     """Judge against a gold that does not fit its type: by what it looks like, else as a text, else not at all."""
     looks_like = inferred_types(gold)
     if case.answer_type is not None and looks_like != ("string",) and readable_gold(gold, None, context):
-        return compare(gold, answer, None, context)
+        return compare(gold, answer, None, replace(context, bare=True))
     if string_key(gold) == string_key(answer):
         return True
     raise Undecided("the gold answer cannot be read")
@@ -190,18 +200,33 @@ def _judge_constraint(case: Case) -> Judgement:
     return Judgement("incorrect" if fault else "correct", text.strip()[:2_000], fault or "all constraints hold")
 
 
-def _judge_code(case: Case) -> Judgement:
-    text, closed = strip_thinking(case.text)
-    if case.finish_reason == "length" or not closed:
-        return Judgement("undecided", None, "the output was cut off")
-    program = last_program(text)
-    if program is None:
-        return Judgement("unparsable", None, "no Python block")
-    try:
-        fault = failed_test(read_tests(case.gold), program, shared_pool().deadline, case.tolerance)
-    except Undecided as error:
-        return Judgement("undecided", program[:2_000], str(error))
-    return Judgement("incorrect" if fault else "correct", program[:2_000], fault or "all tests pass")
+def _by_block(
+    find: Callable[[str], str | None], fault_of: Callable[[Case, str], str | None], missing: str, passed: str
+) -> Callable[[Case], Judgement]:
+    """Make a judge of a block of program text out of what finds it and what says why it is wrong."""
+
+    def judge_block(case: Case) -> Judgement:
+        text, closed = strip_thinking(case.text)
+        if case.finish_reason == "length" or not closed:
+            return Judgement("undecided", None, "the output was cut off")
+        block = find(text)
+        if block is None:
+            return Judgement("unparsable", None, missing)
+        try:
+            fault = fault_of(case, block)
+        except Undecided as error:
+            return Judgement("undecided", block[:2_000], str(error))
+        return Judgement("incorrect" if fault else "correct", block[:2_000], fault or passed)
+
+    return judge_block
+
+
+def _code_fault(case: Case, program: str) -> str | None:
+    return failed_test(read_tests(case.gold), program, shared_pool().deadline, case.tolerance)
+
+
+def _proof_fault(case: Case, proof: str) -> str | None:
+    return proof_fault(read_theorem(case.gold), proof, shared_pool().deadline)
 
 
 def _judge_format(case: Case) -> Judgement:
@@ -212,10 +237,13 @@ def _judge_format(case: Case) -> Judgement:
 
 JUDGES: Final[dict[str, Callable[[Case], Judgement]]] = {
     "math": _by_answer(_same_math),
-    "choice": _by_answer(lambda case, answer: same_choice(strip_marks(case.gold), answer, case.question)),
+    "choice": _by_answer(lambda case, answer: same_choice(_written(case.gold), answer, case.question)),
     "qa": _by_answer(lambda case, answer: same_short_answer(case.gold, answer)),
     "countdown": _by_answer(lambda case, answer: same_countdown(case.gold, answer)),
+    "logic": _by_answer(lambda case, answer: same_logic(case.gold, answer)),
+    "reasoning_gym": _by_answer(lambda case, answer: same_gym_answer(case.gold, answer)),
     "constraint": _judge_constraint,
-    "code": _judge_code,
+    "code": _by_block(last_program, _code_fault, "no Python block", "all tests pass"),
+    "proof": _by_block(last_proof, _proof_fault, "no Coq proof", "the proof holds"),
     "format": _judge_format,
 }

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import Final
 
 from pipeline.verifiers.bases import based_digits
@@ -16,14 +15,15 @@ from pipeline.verifiers.choice import same_choice
 from pipeline.verifiers.equality import SymbolicCheck, equal_values, fold
 from pipeline.verifiers.equations import is_equation, is_inequality, same_equation, same_inequality, substitute
 from pipeline.verifiers.exact import rational
+from pipeline.verifiers.inference import inferred_types, read_percentage
 from pipeline.verifiers.intervals import read_region, same_region
-from pipeline.verifiers.naming import split_name, unnamed, without_lead_in
-from pipeline.verifiers.notation import Limit, Undefined, Unreadable, check_visible, string_key, tokenise, visible
+from pipeline.verifiers.naming import unnamed, without_lead_in
+from pipeline.verifiers.notation import Limit, Undefined, Unreadable, check_visible, string_key, undressed, visible
 from pipeline.verifiers.numeric import constant_value
-from pipeline.verifiers.parsing import parse, parse_tokens
+from pipeline.verifiers.parsing import parse
 from pipeline.verifiers.structures import members, read_matrix, read_tuple, same_any, same_matrix, same_members
-from pipeline.verifiers.tree import Node, is_arithmetic, operations, symbols
-from pipeline.verifiers.units import Quantity, read_quantity
+from pipeline.verifiers.tree import Node, is_arithmetic, number, operations, symbols
+from pipeline.verifiers.units import POUND_STERLING, Quantity, base_value, read_quantity
 from pipeline.verifiers.vocabulary import PENDING
 
 
@@ -46,14 +46,9 @@ _PENDING: Final = {f"pending:{name}" for name in PENDING}
 _APPROXIMATELY: Final = re.compile(r"^\s*(?:[A-Za-z]\s*)?(?:\\approx(?:eq)?|\\sim(?:eq)?|≈|~)\s*")
 
 
-@lru_cache(maxsize=8192)
-def _tree(text: str, join_thousands: bool = True) -> Node:
-    return parse(text, join_thousands=join_thousands)
-
-
 def _value(text: str) -> Node:
     """Parse a single value, its name dropped."""
-    node = unnamed(_tree(text))
+    node = unnamed(parse(text))
     if node.op == "set" or not is_arithmetic(node):
         raise Unreadable("not a single value")
     return node
@@ -80,11 +75,19 @@ def _same_numbers(wanted: Node, given: Node, context: Context) -> bool:
 
 
 def _is_sum_to_do(given: Node, wanted: Node) -> bool:
-    """Tell whether the answer is plain arithmetic on written numbers (40 + 2, 6 × 7) where the gold is one number."""
-    plain = {"num", "add", "mul", "div", "neg", "apply"}
-    if not operations(given) <= plain or not operations(wanted) <= {"num", "neg", "div"}:
+    """Tell whether the answer leaves a sum or a product to be worked out (40 + 2, 6 × 7) where the gold is a number."""
+    if not operations(wanted) <= {"num", "neg", "div"} or _is_scientific(given):
         return False
     return bool(operations(given) & {"add", "mul", "apply"})
+
+
+def _is_scientific(node: Node) -> bool:
+    """Tell whether a tree is a number times a power of ten."""
+    node = node.args[0] if node.op == "neg" else node
+    if node.op != "mul" or len(node.args) != 2 or node.args[1].op != "pow":
+        return False
+    mantissa, (base, exponent) = node.args[0], node.args[1].args
+    return mantissa.op == "num" and base == number(10) and operations(exponent) <= {"num", "neg"}
 
 
 def _within(wanted: Node, given: Node, tolerance: Fraction) -> bool:
@@ -97,22 +100,11 @@ def _within(wanted: Node, given: Node, tolerance: Fraction) -> bool:
 
 def same_percent(gold: str, answer: str, context: Context) -> bool:
     """Compare the numbers before the percent sign; a percentage without its sign only where the gold's type is open."""
-    wanted, has_sign = _percentage(gold)
-    given, answered_sign = _percentage(answer)
+    wanted, has_sign = read_percentage(gold)
+    given, answered_sign = read_percentage(answer)
     if has_sign and not answered_sign and not context.bare:
         raise Unreadable("a percentage needs its sign")
     return _same_numbers(wanted, given, context)
-
-
-def _percentage(text: str) -> tuple[Node, bool]:
-    """Return the number of a percentage, and whether it has a percent sign or the word."""
-    tokens = tokenise(text)
-    words = [t.text.lower() for t in tokens[-2:]]
-    signs = 1 if words[-1:] in (["%"], ["percent"], ["per cent"]) else 2 if words == ["per", "cent"] else 0
-    node = unnamed(parse_tokens(tokens[: len(tokens) - signs]))
-    if not is_arithmetic(node):
-        raise Unreadable("not a single value")
-    return node, bool(signs)
 
 
 def same_quantity(gold: str, answer: str, context: Context) -> bool:
@@ -127,14 +119,18 @@ def same_quantity(gold: str, answer: str, context: Context) -> bool:
         if given.unit is not None or (wanted.unit is not None and not context.bare):
             raise Unreadable("a quantity needs its unit")
         return context.equal(wanted.value, given.value)
-    if given.unit.dimension != wanted.unit.dimension:
+    if POUND_STERLING in (given.unit.dimension, wanted.unit.dimension):  # "8 pounds" is money beside £8
+        wanted, given = (
+            _quantity(re.sub(r"(?i)\bpounds?\b", "GBP", text), context, opaque=True) for text in (gold, answer)
+        )
+    if given.unit is None or wanted.unit is None or given.unit.dimension != wanted.unit.dimension:
         return False
-    return context.equal(*(Node("mul", (q.value, q.unit.factor)) for q in (wanted, given) if q.unit))
+    return context.equal(base_value(wanted.value, wanted.unit), base_value(given.value, given.unit))
 
 
 def _quantity(text: str, context: Context, *, opaque: bool) -> Quantity:
     name, equals, value = text.partition("=")
-    if equals and "=" not in value and "<" not in name and len(name) < 60 and unnamed(_tree(f"{name}=1")).op == "num":
+    if equals and "=" not in value and "<" not in name and len(name) < 60 and unnamed(parse(f"{name}=1")).op == "num":
         text = value
     return read_quantity(text, opaque=opaque, strict=context.bare)
 
@@ -167,7 +163,7 @@ def _with_constant(wanted: Node, given: Node) -> Node:
 
 def same_equation_text(gold: str, answer: str, context: Context) -> bool:
     """Compare two equations; the question's own equation handed back is no answer."""
-    wanted, given = _tree(gold), _tree(answer)
+    wanted, given = parse(gold), parse(answer)
     if not is_equation(wanted):
         raise Limit("the gold is not an equation")
     if not is_equation(given) or not all(map(is_arithmetic, given.args)):
@@ -179,7 +175,7 @@ def same_equation_text(gold: str, answer: str, context: Context) -> bool:
 
 def same_inequality_text(gold: str, answer: str, context: Context) -> bool:
     """Compare two inequalities that are not solved for one variable: sides swapped, terms moved, a positive factor."""
-    wanted, given = _tree(gold), _tree(answer)
+    wanted, given = parse(gold), parse(answer)
     if not is_inequality(wanted) or not is_inequality(given):
         raise Unreadable("not an inequality")
     if _is_restated(gold, answer, context.question):
@@ -200,12 +196,12 @@ def _readings(text: str) -> list[Node]:
     trees: list[Node] = []
     for join in (False, True):
         try:
-            tree = _tree(text, join)
+            tree = parse(text, join)
         except Unreadable:
             continue
         trees += [tree] if tree not in trees else []
     if not trees:
-        _tree(text)
+        parse(text)
     return trees
 
 
@@ -253,20 +249,20 @@ def same_interval(gold: str, answer: str, context: Context) -> bool:
 
 def same_matrix_text(gold: str, answer: str, context: Context) -> bool:
     """Compare two matrices entry by entry."""
-    return same_matrix(read_matrix(_tree(gold)), read_matrix(_tree(answer)), context.equal)
+    return same_matrix(read_matrix(parse(gold)), read_matrix(parse(answer)), context.equal)
 
 
 # --- words
 
 
 def same_string(gold: str, answer: str, _context: Context) -> bool:
-    """Compare two texts, case, blanks and a final period aside; one name and one equality sign may stand before."""
+    """Compare two texts, case, blanks and a final period aside; one letter or "answer" and one = may stand before."""
     wanted = string_key(gold)
     if not wanted:
         raise Limit("the gold is empty")
-    head, equals, value = answer.partition("=")
-    named = bool(equals) and re.fullmatch(r"\s*(?:\\text\s*\{)?\s*[A-Za-z]\w{0,15}\s*\}?\s*", head) is not None
-    return string_key(answer) == wanted or (named and string_key(value) == wanted)
+    name, equals, value = answer.partition("=")  # another word is no name but a rival: Friday = Saturday
+    named = equals and re.fullmatch(r"\s*(?:\\text\s*\{)?\s*(?:[A-Za-z](?:_?\d)?|[Aa]nswer)\s*\}?\s*", name)
+    return string_key(answer) == wanted or (bool(named) and string_key(value) == wanted)
 
 
 def same_boolean(gold: str, answer: str, context: Context) -> bool:
@@ -307,57 +303,6 @@ _BY_TYPE: Final[dict[str, Comparison]] = {
 }
 
 
-def _is_percentage(text: str) -> bool:
-    try:
-        return _percentage(text)[1]
-    except (Unreadable, Limit, Undefined):
-        return False
-
-
-@lru_cache(maxsize=8192)
-def inferred_types(gold: str) -> tuple[str, ...]:
-    """Return the types a gold without a declared type may be read as: usually one, several where it is ambiguous."""
-    if based_digits(gold) is not None:
-        return ("base",)
-    if _is_percentage(gold):
-        return ("percent",)
-    if re.fullmatch(r"\(?[A-Z]\)?", visible(gold)):
-        return ("choice", "expression")
-    try:
-        quantity = read_quantity(gold, strict=True)
-        if quantity.unit is not None and not symbols(quantity.value):
-            return ("quantity",)
-    except (Unreadable, Limit, Undefined):
-        pass
-    try:
-        return _types_of(_tree(gold))
-    except (Unreadable, Undefined):
-        return ("string",)
-
-
-def _types_of(node: Node) -> tuple[str, ...]:
-    name, value = split_name(node)
-    if name is not None and not (node.op == "rel" and symbols(value) and name.op == "sym"):
-        node = value
-    if node.op == "seq":
-        return ("tuple", "interval")[: len(node.args)] if node.value == "()" else ("interval", "members")
-    if node.op == "rel":
-        return ("equation",) if node.value == "=" else ("interval", "inequality")
-    if node.op == "union" and all(arg.op == "set" for arg in node.args):
-        return ("set",)
-    if is_arithmetic(node):
-        return ("expression",) if symbols(node) or operations(node) - {"num", "neg", "div"} else ("rational",)
-    return _BY_SHAPE.get(node.op, ("string",))
-
-
-_BY_SHAPE: Final[dict[str, tuple[str, ...]]] = {
-    "list": ("set", "interval"),
-    **dict.fromkeys(("set", "empty", "pm"), ("set",)),
-    **dict.fromkeys(("union", "inter", "minus", "reals", "builder"), ("interval",)),
-    "matrix": ("matrix",),
-}
-
-
 def _same_seq(gold: str, answer: str, context: Context) -> bool:
     def same(wanted: Node, given: Node) -> bool:
         return same_any(unnamed(wanted), unnamed(given), context.equal)
@@ -370,8 +315,8 @@ _BY_TYPE["members"] = _same_seq
 
 def compare(gold: str, answer: str, answer_type: str | None, context: Context) -> bool:
     """Tell whether the answer equals the gold under its type; without a type, under any reading of the gold."""
-    answer = without_lead_in(answer)
     check_visible(answer)
+    answer = undressed(without_lead_in(undressed(answer)))
     return answer.strip() == gold.strip() or _compare_by_type(gold, answer, answer_type, context)
 
 

@@ -7,6 +7,8 @@ parser accepts it. Raises Unreadable for hidden text and Limit for input over th
 import re
 from typing import Final, NamedTuple
 
+from pipeline.answers import UNSEEN_COLOUR, closing_brace
+
 MAX_CHARACTERS: Final = 200_000
 MAX_TOKENS: Final = 60_000
 
@@ -35,21 +37,25 @@ _FONTS = (
     "text|textbf|textit|textrm|textsf|texttt|textnormal|textup|textmd|textsl|emph|mbox|hbox|mathrm|mathbf|mathit|mathsf"
     "|mathtt|mathnormal|boldsymbol|bm|pmb|operatorname|ensuremath|boxed|fbox|underline|mathop|mathord|unit|bold"
 )
+_STYLES = (
+    "displaystyle|textstyle|scriptstyle|scriptscriptstyle|bf|rm|it|sf|tt|bfseries|itshape|normalfont|tiny|scriptsize"
+    "|small|normalsize|large|Large|LARGE|huge|Huge|mathstrut|strut|allowbreak|nobreak|relax|centering|noindent"
+)
 _SIZES = (
-    "left|right|middle|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|bigm|Bigm|displaystyle|textstyle"
-    "|scriptstyle|scriptscriptstyle|limits|nolimits|bf|rm|it|sf|tt|bfseries|itshape|normalfont|tiny|scriptsize|small"
-    "|normalsize|large|Large|LARGE|huge|Huge|mathstrut|strut|allowbreak|nobreak|relax|centering|noindent"
+    "left|right|middle|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|bigm|Bigm|limits|nolimits"
+    f"|{_STYLES}"
 )
 _BLANK = r"quad|qquad|enspace|enskip|thinspace|medspace|thickspace|negthinspace|nobreakspace|space|hfill|newline|par"
 _LEXICON: Final = re.compile(
     rf"""
-     (?P<space>[\s~]+|\\[,;:!>\ \n]|\\(?:{_BLANK})(?![A-Za-z])|\\[hv]space\*?\{{[^{{}}]*\}}
+     (?P<rowbreak>\\\\\s*\[-?[\d.]+\s*(?:pt|em|ex|mm|cm|in|px)\])
+    |(?P<space>[\s~]+|\\[,;:!>\ \n]|\\(?:{_BLANK})(?![A-Za-z])|\\[hv]space\*?\{{[^{{}}]*\}}
         |\\(?:left|right|[bB]igg?[lrm]?)\s*\.)
     |\\(?:{_FONTS})\*?\s*\{{(?:(?P<words>[^{{}}\\$^_0-9+=<>()\[\],;|*]*[A-Za-z][^{{}}\\$^_0-9+=<>()\[\],;|*]*)|(?P<inline>[^{{}}]*))\}}
     |(?P<drop>\\(?:{_FONTS}|{_SIZES})\*?(?![A-Za-z])|\\color\s*\{{[^{{}}]*\}}|\\(?:textcolor|colorbox)\s*\{{[^{{}}]*\}}
         |\\(?:color|textcolor)\[\w*\]\{{[^{{}}]*\}}|\\[()\[\]]|[$`])
-    |(?P<repeating>\d*\.\d*(?:\\(?:overline|bar|dot)\s*(?:\{{\d+\}}|\d)|\(\d+\)))
-    |(?P<grouped>\d{{1,3}}(?:(?:\{{,\}}|\\,|,\\!|\\!,\\!|\\[ ]|,|[ ])\d{{3}})+(?!\d|\{{,\}}\d)(?:\.\d+)?)
+    |(?P<repeating>\d*\.\d*\\dot\s*\{{?\d\}}?\d*\\dot\s*\{{?\d\}}?|\d*\.\d*(?:\\(?:overline|bar|dot)\s*(?:\{{\d+\}}|\d)|\(\d+\)))
+    |(?P<grouped>\d{{1,3}}(?:(?:\{{,\}}|\\[,;: ]|,\\!|\\!,\\!|[, ~])\d{{3}})+(?!\d|\{{,\}}\d)(?:\.\d+)?)
     |(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{{1,7}}(?![A-Za-z0-9.]))?)
     |(?P<command>\\(?:[A-Za-z]+|.))
     |(?P<word>[A-Za-z]+)
@@ -61,7 +67,7 @@ _HIDDEN: Final = re.compile(
     r"\\(?:[hv]?phantom|label|tag|ref|eqref|href|url|input|include|write|read|catcode|csname|def|gdef|edef|let|newcommand"
     r"|renewcommand|providecommand|iffalse|special|immediate|transparent|hidden|smash|rlap|llap|kern|raisebox|rotatebox"
     r"|reflectbox|scalebox|resizebox|cancel|sout|st|xcancel|bcancel|not)(?![A-Za-z])"
-    r"|\\(?:text)?color(?:\[\w*\])?\s*\{\s*(?:white|transparent|\#f|1\s*,\s*1\s*,\s*1|FFFFFF)|<!--|~~|[\u202a-\u202e\u2066-\u2069]"
+    rf"|\\(?:text)?color(?i:{UNSEEN_COLOUR})|\\colorbox\s*\{{\s*black|<!--|~~|[\u202a-\u202e\u2066-\u2069]"
 )
 _COMMENT: Final = re.compile(r"(?<!\\)%(?!\s*(?:$|[,;)\]}$&*`\\.]))")
 _COMMAND_SPELLINGS: Final = {
@@ -152,6 +158,7 @@ def tokenise(text: str, *, join_thousands: bool = True) -> list[Token]:
     tokens: list[Token] = []
     spaced = False
     position = 0
+    odd_dollars = text.count("$") - text.count("\\$") == 1  # a lone dollar sign is no math delimiter
     while position < len(text):
         match = _LEXICON.match(text, position)
         kind = match.lastgroup if match else None
@@ -161,7 +168,7 @@ def tokenise(text: str, *, join_thousands: bool = True) -> list[Token]:
         if kind == "space":
             spaced = True
             continue
-        if kind == "drop":
+        if kind == "drop" and not (odd_dollars and match.group() == "$"):
             continue
         if kind == "inline":  # no braces inside: this does not nest
             inner = tokenise(match.group(kind), join_thousands=join_thousands)
@@ -184,7 +191,11 @@ def _token(kind: str, text: str, spaced: bool) -> Token:
     if kind == "grouped":
         kind, text = "number", re.sub(r"[^\d.]", "", text)
     elif kind == "words":
-        kind, text, spaced = "text", " ".join(text.split()), spaced or text[0].isspace()
+        kind, text, spaced = "text", " ".join(text.replace("~", " ").split()), spaced or text[0] in " ~\t\n"
+    elif kind == "rowbreak":
+        kind, text = "mark", "\\\\"
+    elif kind == "drop":
+        kind = "mark"
     elif kind == "command":
         kind, text = _command(text)
     elif kind == "mark":
@@ -209,7 +220,16 @@ def _joined(tokens: list[Token]) -> list[Token]:
                 out[-1] = Token("mark", pair, out[-1].spaced)
                 continue
         out.append(token)
+        if token.text == "}" and _is_braced_sign(out):
+            out[-3:] = [out[-2]]
     return _unwrapped(out)
+
+
+def _is_braced_sign(tokens: list[Token]) -> bool:
+    """Tell whether the last tokens are a sign in braces of its own, {-} or {:}, which TeX users write for spacing."""
+    if len(tokens) < 3 or tokens[-3].text != "{" or tokens[-2].kind != "mark" or tokens[-2].text not in "+-*/:=<>,":
+        return False
+    return len(tokens) == 3 or tokens[-4].text not in ("^", "_", "frac", "}")
 
 
 def _unwrapped(tokens: list[Token]) -> list[Token]:
@@ -230,17 +250,35 @@ _WRAPPING: Final = re.compile(
 _BLANKS: Final = re.compile(rf"\\[,;:!>\s]|\\(?:{_BLANK})(?![A-Za-z])|~")
 
 
+_BEFORE: Final = re.compile(rf"(?:[\s~]|\\[,;:!>\s]|\\(?:{_BLANK}|{_STYLES})(?![A-Za-z]))+")
+_AFTER: Final = re.compile(rf"(?:[\s~]|\\[,;:!>\s]|\\(?:{_BLANK})(?![A-Za-z]))+\Z")
+_MAX_DRESSES: Final = 20
+_GROUP: Final = re.compile(
+    r"(?:\\(?:mathbf|boldsymbol|bm|pmb|boxed|fbox|color\s*\{[^{}]*\}|textcolor\s*\{[^{}]*\}))?\s*\{", re.ASCII
+)
+
+
+def undressed(text: str) -> str:
+    """Drop what stands around the whole of an answer and means nothing: blanks, sizes, a group, bold, a colour."""
+    for _ in range(_MAX_DRESSES):
+        start = _BEFORE.match(text)
+        text = text[start.end() :] if start else text
+        tail = text[-40:]
+        text = text[: len(text) - len(tail)] + _AFTER.sub("", tail)
+        group = _GROUP.match(text)
+        if group is None or not text.endswith("}") or closing_brace(text, group.end()) != len(text):
+            break
+        text = text[group.end() : -1]
+    return text
+
+
 def visible(text: str) -> str:
     """Return the words an answer shows: no commands for fonts, no math delimiters, single blanks."""
     check_visible(text)
-    text = re.sub(
-        rf"\\(?:{_FONTS}|{_SIZES})\*?(?![A-Za-z])|\\color\s*\{{[^{{}}]*\}}|[$`{{}}]|\*\*|\\[()\[\]]", "", text
-    )
-    text = re.sub(rf"\\[,;:!>\s]|\\(?:{_BLANK})(?![A-Za-z])|~", " ", text)
-    return re.sub(r"\s+", " ", text).strip()
+    return re.sub(r"\s+", " ", _BLANKS.sub(" ", _WRAPPING.sub("", text))).strip()
 
 
 def string_key(text: str) -> str:
     """Return what two equal texts share: case, blanks, quotes, periods after letters and a final period dropped."""
     shown = visible(text).casefold().strip("\"'“”‘’ ")
-    return re.sub(r"\s+", "", re.sub(r"(?<=[a-z])\.(?=\W|$|[a-z]\.)", "", shown)).rstrip(".")
+    return re.sub(r"\s+", "", re.sub(r"(?<=[a-z])\.(?=\W|$|[a-z](?:\W|$))", "", shown)).rstrip(".")

@@ -34,13 +34,14 @@ def parse_number(text: str) -> Fraction:
 
 
 def parse_repeating(text: str) -> Fraction:
-    """Read 0.1\\overline{6}, 0.\\bar{3} and 0.(3) exactly."""
-    match = re.fullmatch(r"(\d*)\.(\d*)\D+(\d+)\D*", text)
-    if match is None:
+    """Read 0.1\\overline{6}, 0.\\bar{3}, 0.(3) and 0.\\dot{1}4\\dot{2} (dots over both ends of the period) exactly."""
+    match = re.fullmatch(r"(\d*)\.(\d*)(\D.*)", text, re.DOTALL)
+    period = re.sub(r"\D", "", match.group(3)) if match else ""
+    if match is None or not period:
         raise Unreadable("a repeating decimal that cannot be read")
-    whole, fixed, repeated = (parse_digits(g or "0") for g in match.groups())
+    whole, fixed, repeated = (parse_digits(g or "0") for g in (*match.groups()[:2], period))
     scale = 10 ** len(match.group(2))
-    return whole + Fraction(fixed, scale) + Fraction(repeated, scale * (10 ** len(match.group(3)) - 1))
+    return whole + Fraction(fixed, scale) + Fraction(repeated, scale * (10 ** len(period) - 1))
 
 
 def is_integer(node: Node) -> bool:

@@ -1,13 +1,15 @@
 """From text to tree. Raises Unreadable for what is not an answer and Limit for what is too large or too deep."""
 
-from pipeline.verifiers.atoms import primary
+from functools import lru_cache
+
+from pipeline.verifiers.atoms import primary, whole
 from pipeline.verifiers.cursor import Cursor
-from pipeline.verifiers.grammar import items
 from pipeline.verifiers.notation import Token, Unreadable, tokenise
 from pipeline.verifiers.tree import Node
 
 
-def parse(text: str, *, join_thousands: bool = True) -> Node:
+@lru_cache(maxsize=8192)
+def parse(text: str, join_thousands: bool = True) -> Node:
     """Parse a whole answer. The result may be a value, a list, a relation, a set, an interval, a matrix."""
     return parse_tokens(tokenise(text, join_thousands=join_thousands))
 
@@ -17,7 +19,7 @@ def parse_tokens(tokens: list[Token]) -> Node:
     if not tokens:
         raise Unreadable("the answer is empty")
     cursor = Cursor(tokens, primary)
-    node = items(cursor)
+    node = whole(cursor)
     if cursor.position < len(cursor.tokens):
         raise Unreadable(f"unexpected {cursor.peek().text[:20]!r}")
     return node

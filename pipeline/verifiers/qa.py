@@ -5,6 +5,7 @@ import re
 import unicodedata
 from string import punctuation
 
+from pipeline.answers import normalise
 from pipeline.verifiers.equality import Undecided
 from pipeline.verifiers.notation import visible
 
@@ -13,7 +14,8 @@ _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 def normalised(text: str) -> str:
     """Return the form in which two short answers are compared."""
-    kept = "".join(c for c in text.casefold() if c not in punctuation and unicodedata.category(c)[0] != "P")
+    text = unicodedata.normalize("NFC", normalise(text)).casefold()
+    kept = "".join(c for c in text if c not in punctuation and unicodedata.category(c)[0] != "P")
     return " ".join(_ARTICLES.sub(" ", kept).split())
 
 

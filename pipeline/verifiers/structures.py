@@ -5,14 +5,13 @@ from collections.abc import Callable
 from typing import Final
 
 from pipeline.verifiers.equality import fold, render
-from pipeline.verifiers.intervals import read_region, same_region
-from pipeline.verifiers.naming import split_name, unnamed
+from pipeline.verifiers.intervals import EMPTY_WORDS, read_region, same_region
+from pipeline.verifiers.naming import is_name, split_name, unnamed
 from pipeline.verifiers.notation import Limit, Unreadable
-from pipeline.verifiers.tree import Node, is_arithmetic
+from pipeline.verifiers.tree import Node, is_arithmetic, number
 
 Equal = Callable[[Node, Node], bool]
 MAX_PAIRS: Final = 2_500
-EMPTY_WORDS: Final = frozenset(["no solution", "no solutions", "empty set", "the empty set"])
 
 
 def same_any(left: Node, right: Node, equal: Equal) -> bool:
@@ -28,7 +27,8 @@ def same_any(left: Node, right: Node, equal: Equal) -> bool:
         return same_region(read_region(left), read_region(right), equal)
     if is_arithmetic(left) and is_arithmetic(right):
         return equal(left, right)
-    return fold(left) == fold(right)
+    a, b = (n._replace(value=str(n.value).casefold()) if n.op == "text" else fold(n) for n in (left, right))
+    return a == b
 
 
 def same_members(left: list[Node], right: list[Node], equal: Equal) -> bool:
@@ -51,7 +51,7 @@ def same_members(left: list[Node], right: list[Node], equal: Equal) -> bool:
 
 def members(node: Node) -> list[Node]:
     """Return the members of a set, however it is written: braces, a bare list, ±, named roots, a union, no solution."""
-    if node.op == "rel" and node.value == "∈" and node.args[0].op == "sym":
+    if node.op == "rel" and node.value == "∈" and is_name(node.args[0]) and len(node.args) == 2:
         return members(node.args[1])
     node = unnamed(node)
     if node.op == "empty" or (node.op == "text" and str(node.value).lower() in EMPTY_WORDS):
@@ -93,7 +93,7 @@ def _signs(node: Node) -> list[Node]:
         place = next(k for k, arg in enumerate(node.args) if arg.op == "pm")
         before, after = node.args[:place], node.args[place + 1 :]
         return [m for v in _signs(node.args[place]) for m in _signs(Node(node.op, (*before, v, *after), node.value))]
-    if not is_arithmetic(node) and node.op not in ("seq", "matrix", "set", "empty"):
+    if not is_arithmetic(node) and node.op not in ("seq", "matrix", "set", "empty", "text"):
         raise Unreadable("a member that is not a value")
     return [node]
 
@@ -141,9 +141,18 @@ def same_matrix(left: Node, right: Node, equal: Equal) -> bool:
     return all(equal(a, b) for p, q in pairs for a, b in zip(p.args, q.args, strict=True))
 
 
+def _scaled(factor: Node, matrix: Node) -> Node:
+    rows = (Node("row", tuple(Node("mul", (factor, cell)) for cell in row.args)) for row in matrix.args)
+    return Node("matrix", tuple(rows))
+
+
 def read_matrix(node: Node) -> Node:
-    """Return a matrix with rows of one length, from an environment or from nested brackets [[1, 2], [3, 4]]."""
+    """Return a matrix with rows of one length, from an environment, from [[1, 2], [3, 4]], or as a multiple of one."""
     node = unnamed(node)
+    if node.op == "neg":
+        return _scaled(number(-1), read_matrix(node.args[0]))
+    if node.op == "mul" and node.args[-1].op == "matrix" and all(map(is_arithmetic, node.args[:-1])):
+        return _scaled(Node("mul", node.args[:-1]), read_matrix(node.args[-1]))
     if node.op == "seq" and node.value == "[]" and all(arg.op == "seq" and arg.value == "[]" for arg in node.args):
         node = Node("matrix", tuple(Node("row", arg.args) for arg in node.args))
     if node.op != "matrix" or len({len(row.args) for row in node.args}) != 1:

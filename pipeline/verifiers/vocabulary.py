@@ -21,10 +21,10 @@ alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lam
 upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar aleph
 """)
 SAME_LETTER: Final = {"varepsilon": "epsilon", "vartheta": "theta", "varrho": "rho", "varphi": "phi"}
-DECORATIONS: Final = _words("vec hat bar overline tilde widehat overrightarrow dot ddot angle triangle")
-MATRICES: Final = _words("pmatrix bmatrix matrix Bmatrix smallmatrix array")
+DECORATIONS: Final = _words("vec hat bar overline tilde widehat overrightarrow dot ddot angle measuredangle triangle")
+MATRICES: Final = _words("pmatrix bmatrix matrix Bmatrix smallmatrix array pmatrix* bmatrix* matrix* Bmatrix*")
 DETERMINANTS: Final = _words("vmatrix Vmatrix")
 CLOSES: Final = {"(": ")", "[": "]", "set{": "set}", "{": "}", "|": "|"}
 WORD_JOINS: Final = {"or": "or", "and": "and"}
 WORD_CONSTANTS: Final = {"pi": "pi", "infinity": "inf", "inf": "inf", "oo": "inf"}
-STOPS: Final = _words("end rfloor rceil rangle rVert circ prime")
+STOPS: Final = _words("end rfloor rceil rangle rVert circ prime over choose")

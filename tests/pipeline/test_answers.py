@@ -57,6 +57,15 @@ EXTRACTED = [
     ("\\textcolor{white}{\\boxed{42}} \\boxed{43}", ("43",), None),
     ("\\begin{comment}\\boxed{42}\\end{comment}\\boxed{43}", ("43",), None),
     ('<span style="display:none">\\boxed{42}</span>', (), "none"),
+    ("{\\color{white}\\boxed{41}} \\boxed{42}", ("42",), None),
+    ("\\style{visibility:hidden}{\\boxed{42}}", (), "none"),
+    ("\\newcommand{\\x}{\\boxed{42}}", (), "none"),
+    ("[//]: # (\\boxed{41})\n\\boxed{42}", ("42",), None),
+    ("[see](\\boxed{42})", (), "none"),
+    ("<script>\\boxed{42}</script>", (), "none"),
+    ("so % \\boxed{42}", (), "none"),
+    ("<answer>~42</answer>", ("≈42",), None),
+    ("<s>Answer: 42</s>", ("42",), None),
 ]
 
 
@@ -81,6 +90,8 @@ def test_a_cut_off_output_commits_to_nothing() -> None:
         ("x₁₂", "x_{12}"),
         ("½", r"\frac{1}{2}"),
         ("𝟒𝟐", "42"),
+        ("0.1\u03056\u0305", r"0.\overline{16}"),
+        ("20℃", "20°C"),
     ],
 )
 def test_unicode_is_written_plainly(text: str, plain: str) -> None:
@@ -117,6 +128,11 @@ HOSTILE = [
     "\\",
     "<a ",
     "x\n",
+    "<script",
+    "\\color{white}",
+    "\\def\\x",
+    "[a]: # (",
+    "](\\boxed{",
 ]
 
 

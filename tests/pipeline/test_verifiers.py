@@ -1,7 +1,6 @@
 """The verdicts: the shared cases, our own table, and what must hold for any text."""
 
-import json
-from pathlib import Path
+import time
 from typing import Any
 
 import pytest
@@ -12,22 +11,21 @@ from pipeline.verifiers import VERIFIERS, judge
 from pipeline.verifiers.fast import quick_equal
 from pipeline.verifiers.judging import Case
 from pipeline.verifiers.rows import verify_rows
-from tests.pipeline.answer_table import ROWS, Row
+from tests.pipeline.answer_table import ROWS, Row, as_cases, read_cases
 
-CASES = Path(__file__).parents[1] / "verifier_cases"
-
-
-def read_cases(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (CASES / name).read_text(encoding="utf-8").splitlines() if line]
-
-
-SHARED = [case for name in ("math_dev.jsonl", "other_dev.jsonl") for case in read_cases(name)]
+SHARED = [case for name in ("math_dev", "other_dev", "own_cases") for case in read_cases(f"{name}.jsonl")]
 
 
 @pytest.mark.parametrize("case", SHARED, ids=[case["id"] for case in SHARED])
 def test_shared_cases(case: dict[str, Any]) -> None:
     (verdict,) = verify_rows([case])
     assert verdict["verdict"] in case["expected"], verdict["reason"]
+
+
+def test_own_answers_in_whole_completions() -> None:
+    cases = list(as_cases())
+    judged = zip(cases, verify_rows(cases), strict=True)
+    assert [(case["id"], verdict) for case, verdict in judged if verdict["verdict"] not in case["expected"]] == []
 
 
 def boxed(row: Row, answer: str) -> str:
@@ -37,13 +35,13 @@ def boxed(row: Row, answer: str) -> str:
     ).verdict
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[f"{row.answer_type}-{row.gold}" for row in ROWS])
+@pytest.mark.parametrize("row", ROWS, ids=[f"{k}-{row.answer_type}" for k, row in enumerate(ROWS)])
 def test_own_table(row: Row) -> None:
     assert [answer for answer in row.right if boxed(row, answer) != "correct"] == []
     assert [answer for answer in row.wrong if boxed(row, answer) not in ("incorrect", "unparsable")] == []
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[f"{row.answer_type}-{row.gold}" for row in ROWS])
+@pytest.mark.parametrize("row", ROWS, ids=[f"{k}-{row.answer_type}" for k, row in enumerate(ROWS)])
 def test_every_form_around_an_answer_means_nothing(row: Row) -> None:
     """A right answer stays right, and a wrong one wrong, in a sentence, after thinking, twice, or as an answer tag."""
     forms = (
@@ -173,6 +171,60 @@ TYPES = [
     "interval",
 ]
 TYPES += ["matrix", "choice", "string", "boolean"]
+
+
+LARGE = [
+    "{",
+    "$",
+    "\\boxed{",
+    "}",
+    "\\frac",
+    "\\sqrt{",
+    "(",
+    "1+",
+    "9",
+    "9!",
+    "^",
+    "x^2+",
+    "|",
+    "-",
+    "&",
+    "\\\\",
+    ",",
+    "42,",
+    "\\{",
+]
+LARGE += [
+    "\\text{",
+    "_",
+    "'",
+    "a",
+    "½",
+    "\\pm",
+    "\\cup",
+    "=42",
+    "x=",
+    "\\sin ",
+    "\\color{red}",
+    "\\,",
+    "*",
+    "`",
+    "<",
+    "% ",
+    "{{",
+    "(1,",
+]
+LARGE += ["\\over", "P(", "[[1],", "{-}", "\\begin{pmatrix}", "5 m ", "0.\\dot{3}", "\\mathbf{", "~", "US$"]
+
+
+@pytest.mark.parametrize("piece", LARGE)
+def test_no_size_breaks_the_verifier(piece: str) -> None:
+    """Every verdict comes in bounded processor time; the bound is loose, a quadratic reading takes minutes."""
+    start = time.process_time()
+    for answer in (piece * (60_000 // len(piece)), "42" + piece * 1500, piece * 1500 + "42"):
+        for gold, answer_type in (("42", "integer"), ("5 m", "quantity"), ("y=2x", "equation"), ("42", None)):
+            judge("math", gold, f"\\boxed{{{answer}}}", answer_type=answer_type)
+    assert time.process_time() - start < 20
 
 
 @settings(max_examples=600, deadline=None)
