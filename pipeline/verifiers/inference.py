@@ -45,6 +45,11 @@ def _is_quantity(text: str) -> bool:
     return quantity.unit is not None and not symbols(quantity.value)
 
 
+def _is_word(text: str) -> bool:
+    """Tell a word from a product of letters: three or more, one a vowel, not in the alphabet's order (abc, xyz)."""
+    return re.fullmatch(r"(?=.*[aeiouy])[a-z]{3,}", text) is not None and list(text) != sorted(set(text))
+
+
 @lru_cache(maxsize=8192)
 def inferred_types(gold: str) -> tuple[str, ...]:
     """Return the types a gold without a declared type may be read as: usually one, several where it is ambiguous."""
@@ -61,7 +66,8 @@ _BY_TEXT: Final[dict[tuple[str, ...], Callable[[str], object]]] = {
     ("base",): lambda gold: based_digits(gold) is not None,
     ("percent",): _is_percentage,
     ("choice", "expression"): lambda gold: re.fullmatch(r"\(?[A-Z]\)?", visible(gold)),
-    ("string", "expression"): lambda gold: re.fullmatch(r"(?=.*[aeiouy])[a-z]{3,}", visible(gold).lower()),
+    ("boolean",): lambda gold: visible(gold).lower() in ("true", "false", "yes", "no"),
+    ("string",): lambda gold: _is_word(visible(gold).lower()),
     ("quantity",): _is_quantity,
 }
 
