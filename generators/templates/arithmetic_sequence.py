@@ -1,6 +1,6 @@
 """Arithmetic sequences, in symbols and as seats, savings, parcels and tiles: terms, sums and numbers of terms."""
 
-from collections.abc import Callable
+from functools import partial
 from itertools import accumulate
 from random import Random
 from typing import NamedTuple
@@ -230,10 +230,6 @@ def _text(p: Arithmetic, setting: Setting) -> str:
     return f"{_knowledge(p, setting)} {question}"
 
 
-def _wording(setting: Setting) -> Callable[[Arithmetic], str]:
-    return lambda p: _text(p, setting)
-
-
 FAMILY = Family(
     name="arithmetic_sequence",
     domain="sequences",
@@ -242,7 +238,7 @@ FAMILY = Family(
     levels=(1, 2, 3, 4, 5),
     sample=sample,
     is_valid=is_valid,
-    wordings=tuple(_wording(setting) for setting in SETTINGS),
+    wordings=tuple(partial(_text, setting=setting) for setting in SETTINGS),
     solve=solve,
     check=check,
     metamorphic=metamorphic,

@@ -11,7 +11,8 @@ from generators.templates.family import Answer, Family
 from generators.templates.language import count_of, join_and, plural
 
 COLOURS = ("red", "blue", "green", "yellow", "white", "black", "purple", "pink")
-WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten", 12: "twelve"}
+WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten", 12: "twelve", 20: "twenty"}
+DICE = (4, 6, 8, 10, 12, 20)
 FORM = "Give the answer as a simplified fraction."
 
 
@@ -30,7 +31,7 @@ class Experiment(NamedTuple):
 def sample(rng: Random, level: int) -> Experiment:
     colours = tuple(rng.sample(COLOURS, 3))
     relation = rng.choice(("exactly", "at least", "at most"))
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         return _sample_dice(rng, level, colours, relation)
     draws = (1, 2, 3, rng.randint(3, 4), rng.randint(4, 5))[level - 1]
     sizes = tuple(rng.randint(2, 9) for _ in range(rng.randint(2, 3)))
@@ -42,15 +43,15 @@ def sample(rng: Random, level: int) -> Experiment:
 
 def _sample_dice(rng: Random, level: int, colours: tuple[str, ...], relation: str) -> Experiment:
     if level == 1:
-        sizes: tuple[int, ...] = (rng.choice((6, 8, 10, 12)),)
+        sizes: tuple[int, ...] = (rng.choice(DICE),)
         relation = rng.choice(("at least", "at most"))
     elif level <= 3:
-        sizes = (rng.choice((6, 6, 8)),) * 2
+        sizes = (rng.choice(DICE[:4]), rng.choice(DICE[:5]))
         relation = "exactly" if level == 2 else relation
     elif level == 4:
-        sizes = rng.choice(((6, 6, 6), (4, 6), (6, 8), (6, 10), (8, 10), (6, 12)))
+        sizes = rng.choice(((6, 6, 6), (4, 4, 6), (4, 8, 8), (6, 20), (8, 12), (8, 20), (10, 12), (12, 12)))
     else:
-        sizes = rng.choice(((6, 6, 6), (4, 6, 6), (6, 6, 8), (4, 6, 8), (8, 8), (6, 10), (8, 12)))
+        sizes = rng.choice(((6, 6, 6), (4, 6, 6), (6, 6, 8), (4, 6, 8), (4, 4, 8), (8, 8), (6, 10), (8, 12), (10, 20)))
         relation = rng.choice(("at least", "at most"))
     lowest, highest = len(sizes), sum(sizes)
     margin = (highest - lowest) // 5 if level >= 3 else 0  # the outermost totals are counted too easily
@@ -233,7 +234,7 @@ def _round(p: Experiment) -> str:
 FAMILY = Family(
     name="dice_and_draws",
     domain="probability",
-    version=1,
+    version=2,
     answer_type="rational",
     levels=(1, 2, 3, 4, 5),
     sample=sample,

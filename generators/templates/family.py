@@ -4,7 +4,7 @@ A family declares a parameter sampler with levels, at least four wordings, an ex
 independent second check. A problem leaves this module only when both agree; nothing here uses floating point.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
@@ -32,6 +32,8 @@ class Family(Generic[P]):
     again); solve(p) is the exact answer; check(p, answer) proves it by another method (substitution, brute force) and
     never calls solve or shares a formula with it; metamorphic(rng, p, answer) returns changed parameters (numbers
     scaled, people renamed) and the answer that must follow from `answer` alone. Raise `version` when an output changes.
+    Where the answer is a specification (JSON, for the verifiers logic, code and constraint), `example(p)` is a
+    completion that satisfies it: the verifier must accept it.
     """
 
     name: str
@@ -46,6 +48,13 @@ class Family(Generic[P]):
     check: Callable[[P, Answer], bool]
     metamorphic: Callable[[Random, P, Answer], tuple[P, Answer]]
     verifier: str = "math"
+    example: Callable[[P], str] | None = None
+    number_blind: bool = False  # its problems are duplicates of one another even where their numbers differ
+
+
+def by_kind(texts: Mapping[str, Sequence[Callable[[Any], str]]]) -> tuple[Callable[[Any], str], ...]:
+    """Make wordings for parameters with a field `kind` out of equally many texts for each kind."""
+    return tuple(lambda p, n=n: texts[p.kind][n](p) for n in range(min(map(len, texts.values()))))
 
 
 def draw_parameters(family: Family[P], rng: Random, level: int) -> P:

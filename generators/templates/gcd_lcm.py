@@ -6,7 +6,7 @@ from math import gcd, lcm
 from random import Random
 from typing import NamedTuple
 
-from generators.templates.family import Answer, Family
+from generators.templates.family import Answer, Family, by_kind
 from generators.templates.language import count_of, join_and
 
 GOODS = ("pencil", "eraser", "sticker")
@@ -280,10 +280,6 @@ TEXTS: dict[str, tuple[Callable[[Numbers], str], ...]] = {
 }
 
 
-def _wording(number: int) -> Callable[[Numbers], str]:
-    return lambda p: TEXTS[p.kind][number](p)
-
-
 FAMILY = Family(
     name="gcd_lcm",
     domain="number theory",
@@ -292,7 +288,7 @@ FAMILY = Family(
     levels=(1, 2, 3, 4, 5),
     sample=sample,
     is_valid=is_valid,
-    wordings=tuple(_wording(number) for number in range(4)),
+    wordings=by_kind(TEXTS),
     solve=solve,
     check=check,
     metamorphic=metamorphic,

@@ -1,7 +1,7 @@
 """Geometric sequences, in symbols and as messages, trees, prizes and books: terms, finite sums and missing terms."""
 
-from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from itertools import accumulate, count
 from math import gcd
 from operator import mul
@@ -243,10 +243,6 @@ def _text(g: Geometric, setting: Setting) -> str:
     return f"{_knowledge(g, setting)} {question}"
 
 
-def _wording(setting: Setting) -> Callable[[Geometric], str]:
-    return lambda g: _text(g, setting)
-
-
 FAMILY = Family(
     name="geometric_sequence",
     domain="sequences",
@@ -255,7 +251,7 @@ FAMILY = Family(
     levels=(1, 2, 3, 4, 5),
     sample=sample,
     is_valid=is_valid,
-    wordings=tuple(_wording(setting) for setting in SETTINGS),
+    wordings=tuple(partial(_text, setting=setting) for setting in SETTINGS),
     solve=solve,
     check=check,
     metamorphic=metamorphic,

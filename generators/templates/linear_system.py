@@ -8,7 +8,7 @@ from fractions import Fraction
 from random import Random
 from typing import NamedTuple
 
-from generators.templates.family import Answer, Family
+from generators.templates.family import Answer, Family, by_kind
 from generators.templates.language import a_or_an, count_of, join_and, plural, signed_sum
 
 Rows = tuple[tuple[int, ...], ...]
@@ -269,10 +269,6 @@ TEXTS: dict[str, tuple[Callable[[System], str], ...]] = {
 }
 
 
-def _wording(number: int) -> Callable[[System], str]:
-    return lambda p: TEXTS[p.kind][number](p)
-
-
 FAMILY = Family(
     name="linear_system",
     domain="algebra",
@@ -281,7 +277,7 @@ FAMILY = Family(
     levels=(1, 2, 3, 4, 5),
     sample=sample,
     is_valid=is_valid,
-    wordings=tuple(_wording(number) for number in range(4)),
+    wordings=by_kind(TEXTS),
     solve=solve,
     check=check,
     metamorphic=metamorphic,

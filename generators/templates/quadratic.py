@@ -9,7 +9,7 @@ from math import gcd, isqrt
 from random import Random
 from typing import NamedTuple
 
-from generators.templates.family import Answer, Family
+from generators.templates.family import Answer, Family, by_kind
 from generators.templates.language import polynomial
 
 FORM = "Write each number in it as an integer or a simplified fraction."
@@ -244,10 +244,6 @@ TEXTS: dict[str, tuple[Callable[[Quadratic], str], ...]] = {
 }
 
 
-def _wording(number: int) -> Callable[[Quadratic], str]:
-    return lambda p: TEXTS[p.kind][number](p)
-
-
 FAMILY = Family(
     name="quadratic",
     domain="algebra",
@@ -256,7 +252,7 @@ FAMILY = Family(
     levels=(1, 2, 3, 4, 5),
     sample=sample,
     is_valid=is_valid,
-    wordings=tuple(_wording(number) for number in range(4)),
+    wordings=by_kind(TEXTS),
     solve=solve,
     check=check,
     metamorphic=metamorphic,

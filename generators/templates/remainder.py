@@ -6,7 +6,7 @@ from math import gcd, prod
 from random import Random
 from typing import NamedTuple
 
-from generators.templates.family import Answer, Family
+from generators.templates.family import Answer, Family, by_kind
 from generators.templates.language import join_and
 
 
@@ -223,10 +223,6 @@ TEXTS: dict[str, tuple[Callable[[Remainder], str], ...]] = {
 }
 
 
-def _wording(number: int) -> Callable[[Remainder], str]:
-    return lambda p: TEXTS[p.kind][number](p)
-
-
 FAMILY = Family(
     name="remainder",
     domain="number theory",
@@ -235,7 +231,7 @@ FAMILY = Family(
     levels=(1, 2, 3, 4, 5),
     sample=sample,
     is_valid=is_valid,
-    wordings=tuple(_wording(number) for number in range(4)),
+    wordings=by_kind(TEXTS),
     solve=solve,
     check=check,
     metamorphic=metamorphic,

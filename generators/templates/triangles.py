@@ -1,5 +1,6 @@
 """Right triangles with whole sides, alone, to scale, or two along one height: lengths and areas."""
 
+from functools import partial
 from math import isqrt
 from random import Random
 from typing import Final, NamedTuple
@@ -7,13 +8,14 @@ from typing import Final, NamedTuple
 from generators.templates.family import Answer, Family
 from generators.templates.language import join_and, pick_names
 
-LIMIT: Final = 60
+LIMIT: Final = 120
 
 
 class Triangle(NamedTuple):
     """A triangle whose height cuts the base into `near` and `far` (0: only the right triangle at `near`).
 
-    `given`/`ask`: legs/slant, slant/height, similar/base, height/span, near/span, near/area, sides/height, sides/area.
+    `given`/`ask`: legs/slant, legs/area, slant/height, slant/area, similar/base,
+    height/span, near/span, near/area, sides/height, sides/area.
     `scale` is, in fifths, how many times as large the second of two similar triangles is.
     """
 
@@ -40,8 +42,8 @@ TWICE: Final = {a: others for a, others in PARTNERS.items() if len(others) > 1}
 def sample(rng: Random, level: int) -> Triangle:
     given, ask = rng.choice(
         (
-            (("legs", "slant"),),
-            (("slant", "height"),),
+            (("legs", "slant"), ("legs", "area")),
+            (("slant", "height"), ("slant", "area")),
             (("similar", "base"), ("height", "span")),
             (("near", "span"), ("near", "area")),
             (("sides", "height"), ("sides", "area")),
@@ -57,7 +59,7 @@ def sample(rng: Random, level: int) -> Triangle:
 def is_valid(p: Triangle) -> bool:
     if any(p.scale * x % 5 for x in (p.height, p.near)) or p.near == p.far:
         return False
-    if p.given == "legs" and p.height + p.near > 70:
+    if p.given == "legs" and p.height + p.near > 180:
         return False
     return p.ask != "area" or p.height * (p.near + p.far) % 2 == 0
 
@@ -70,7 +72,7 @@ def solve(p: Triangle) -> int:
     """Work from what the story tells towards what it asks."""
     left, right = _slants(p)
     if p.given == "legs":
-        return isqrt(p.height**2 + p.near**2)
+        return p.height * p.near // 2 if p.ask == "area" else isqrt(p.height**2 + p.near**2)
     if p.given == "height":
         return isqrt(left**2 - p.height**2) + isqrt(right**2 - p.height**2)
     if p.given == "sides":
@@ -80,7 +82,7 @@ def solve(p: Triangle) -> int:
         return height if p.ask == "height" else base * height // 2
     height = isqrt(left**2 - p.near**2)
     if p.given == "slant":
-        return height
+        return p.near * height // 2 if p.ask == "area" else height
     if p.given == "similar":
         return p.near * (p.scale * p.height // 5) // height
     span = p.near + isqrt(right**2 - height**2)
@@ -145,6 +147,7 @@ MAST: Final = {
     "ask height": "How tall is the mast, in metres?",
     "ask base": "How many metres from the foot of that mast is its peg?",
     "ask span": "How far apart are the pegs, in metres?",
+    "ask area one": "What is the area, in square metres, of the triangle formed by the mast, the wire, and the ground?",
     "ask area": "What is the area, in square metres, of the triangle formed by the two wires and the ground?",
 }
 DRONE: Final = {
@@ -163,6 +166,8 @@ DRONE: Final = {
     "ask height": "How many metres above the ground is the drone?",
     "ask base": "How many metres is the marker then from the point directly below the drone?",
     "ask span": "How many metres apart are the markers?",
+    "ask area one": "What is the area, in square metres, of the triangle formed by the drone, the marker, and the "
+    "point directly below the drone?",
     "ask area": "What is the area, in square metres, of the triangle with the drone and the two markers as corners?",
 }
 FIELD: Final = {
@@ -180,6 +185,7 @@ FIELD: Final = {
     "ask height": "Find the length of $CD$, in metres.",
     "ask base": "Find the length of $EF$, in metres.",
     "ask span": "Find the length of $AB$, in metres.",
+    "ask area one": "Find the area of the field $ADC$, in square metres.",
     "ask area": "Find the area of the field $ABC$, in square metres.",
 }
 CHART: Final = {
@@ -198,8 +204,50 @@ CHART: Final = {
     "ask height": "How many kilometres is the lighthouse from the buoy?",
     "ask base": "How many millimetres is the ship from the buoy on this map?",
     "ask span": "How many kilometres is the ferry from the tanker?",
+    "ask area one": "What is the area, in square kilometres, of the triangle formed by the ship, the buoy, and the "
+    "lighthouse?",
     "ask area": "What is the area, in square kilometres, of the triangle formed by the ferry, the tanker, and the "
     "lighthouse?",
+}
+
+
+BRIDGE: Final = {
+    "one": "{name} draws the plan of a footbridge: a vertical pylon stands on a level deck, and a straight cable joins "
+    "the top of the pylon to a hook in the deck.",
+    "two": "{name} draws the plan of a footbridge: a vertical pylon stands on a level deck, and two straight cables "
+    "join the top of the pylon to two hooks, one in the deck to its left and one in the deck to its right.",
+    "height": "the pylon rises {height} feet above the deck",
+    "near": "the hook is {near} feet from the pylon's base",
+    "near two": "the left hook is {near} feet from the pylon's base",
+    "left": "the length of the cable is {left} feet",
+    "left two": "the left cable measures {left} feet",
+    "right": "the right cable measures {right} feet",
+    "base": "it is {base} feet from hook to hook",
+    "second": "In a second plan everything keeps its shape, but the pylon rises {second} feet above the deck.",
+    "ask slant": "Determine the length of the cable in feet.",
+    "ask height": "Determine how many feet the pylon rises above the deck.",
+    "ask base": "Determine how many feet the hook is from the pylon's base in the second plan.",
+    "ask span": "Determine how many feet it is from hook to hook.",
+    "ask area one": "Determine the area, in square feet, of the triangle between pylon, deck, and cable.",
+    "ask area": "Determine the area, in square feet, of the triangle between the deck and the two cables.",
+}
+CARDBOARD: Final = {
+    "one": "From cardboard, {name} cuts a triangle $KLM$ with a right angle at $L$.",
+    "two": "From cardboard, {name} cuts a triangle $KMN$ and draws its altitude from $M$, which meets the side $KN$ in "
+    "a point $L$ between $K$ and $N$.",
+    "height": "$LM = {height}$ cm",
+    "near": "$KL = {near}$ cm",
+    "left": "$KM = {left}$ cm",
+    "right": "$MN = {right}$ cm",
+    "base": "$KN = {base}$ cm",
+    "second": "A second triangle $PQR$ is similar to $KLM$, with its corners in corresponding order, and "
+    "$QR = {second}$ cm.",
+    "ask slant": "Calculate the side $KM$ in centimetres.",
+    "ask height": "Calculate the length of $LM$ in centimetres.",
+    "ask base": "Calculate the side $PQ$ in centimetres.",
+    "ask span": "Calculate the side $KN$ in centimetres.",
+    "ask area one": "Calculate the area of the triangle $KLM$ in square centimetres.",
+    "ask area": "Calculate the area of the triangle $KMN$ in square centimetres.",
 }
 
 
@@ -211,34 +259,19 @@ def _text(p: Triangle, setting: dict[str, str]) -> str:
     if not facts.startswith("$"):
         facts = facts[0].upper() + facts[1:]
     second = [setting["second"]] if p.given == "similar" else []
-    return " ".join([setting[number], f"{facts}.", *second, setting[f"ask {p.ask}"]]).format(**numbers, **p._asdict())
-
-
-def _mast(p: Triangle) -> str:
-    return _text(p, MAST)
-
-
-def _drone(p: Triangle) -> str:
-    return _text(p, DRONE)
-
-
-def _field(p: Triangle) -> str:
-    return _text(p, FIELD)
-
-
-def _chart(p: Triangle) -> str:
-    return _text(p, CHART)
+    question = setting.get(f"ask {p.ask} {number}", setting[f"ask {p.ask}"])
+    return " ".join([setting[number], f"{facts}.", *second, question]).format(**numbers, **p._asdict())
 
 
 FAMILY = Family(
     name="triangles",
     domain="geometry",
-    version=1,
+    version=2,
     answer_type="integer",
     levels=(1, 2, 3, 4, 5),
     sample=sample,
     is_valid=is_valid,
-    wordings=(_mast, _drone, _field, _chart),
+    wordings=tuple(partial(_text, setting=setting) for setting in (MAST, DRONE, FIELD, CHART, BRIDGE, CARDBOARD)),
     solve=solve,
     check=check,
     metamorphic=metamorphic,
