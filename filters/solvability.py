@@ -113,7 +113,7 @@ def count_votes(problem: Problem, panel: Sequence[Completion]) -> Votes:
 def _adopt(problem: Problem, votes: Votes, settings: Agree) -> Agreement | Rejection:
     """Adopt the panel's stable answer as the gold, or say why there is none."""
     if not votes.counts:
-        return _refusal(problem, "no committed answer", "no completion commits to an answer", votes, 0.0)
+        return _refusal(problem, "no committed answer", "no recorded completion commits to an answer", votes, 0.0)
     top, second = _two_best(votes)
     share = votes.counts[top] / votes.counts.total()
     if second / votes.counts.total() >= settings.stable_share:

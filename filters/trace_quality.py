@@ -16,6 +16,7 @@ from filters.language_mixing import language_mixing
 from filters.padding import padding
 from pipeline.assess import Judged
 from pipeline.config import Select
+from pipeline.prompts import WHOLE_REPLY
 from pipeline.records import Completion, Problem
 
 VERSION: Final = "1"  # raise it when a check decides otherwise: finished shards are then selected anew
@@ -76,7 +77,9 @@ def repetitive(_problem: Problem, judged: Judged, settings: Select) -> Objection
     return Objection("repetitive", f"{share:.0%} of its {REPEATED_WORDS}-word windows are repeated", share, evidence)
 
 
-def answer_first(_problem: Problem, judged: Judged, settings: Select) -> Objection | None:
+def answer_first(problem: Problem, judged: Judged, settings: Select) -> Objection | None:
+    if problem.verifier in WHOLE_REPLY:  # the reply is the answer
+        return None
     text = whole_text(judged[0])
     found = _ANSWER.search(text)
     start = found.start() if found else len(text)

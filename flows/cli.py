@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from flows.data_verbs import DATA_VERBS
+from flows.run_verbs import RUN_VERBS, RunFolder, folder_of
 from pipeline.config import load_config
 from pipeline.config_files import ConfigError
 from pipeline.errors import GradatimError
@@ -17,13 +18,12 @@ from pipeline.errors import GradatimError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 models_app = typer.Typer(help="List the models of the catalogue, or fetch one.", invoke_without_command=True)
 app.add_typer(models_app, name="models")
-for name, verb in DATA_VERBS.items():
+for name, verb in (DATA_VERBS | RUN_VERBS).items():
     app.command(name)(verb)
 out = Console(markup=False, highlight=False)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run, such as configs/demo.yaml")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of the file")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="run folder, or its name under data/runs")]
 
 
 @app.callback()
@@ -44,6 +44,7 @@ def build(
     from flows.build_dataset import build_dataset
     from pipeline.report import funnel, funnel_table, tokens_per_second
     from pipeline.run import open_run
+    from pipeline.yields import strategy_yields, yields_table
 
     finished_before = (loaded.folder / "funnel.json").is_file() and (loaded.folder / "manifest.jsonl").read_bytes()
     try:
@@ -55,6 +56,8 @@ def build(
     if finished_before and finished_before == run.manifest.path.read_bytes():
         out.print("nothing to do: this run is finished")
     out.print(funnel_table(funnel(run)))
+    if len({source.strategy for source in loaded.generate.sources}) > 1:
+        out.print(yields_table(strategy_yields(run)))
     tokens, rate = tokens_per_second(run)
     speed = f", {rate:,.0f} tokens/s while solving" if rate else ""
     out.print(f"{tokens:,} completion tokens{speed}")
@@ -77,15 +80,14 @@ def next_steps(folder: Path) -> str:
 @app.command()
 def show(
     run: RunFolder,
-    stage: Annotated[str, typer.Option(help="problems, assessments, traces or rejections")] = "traces",
+    stage: Annotated[str, typer.Option(help="problems, assessments, traces, rejections or calibration")] = "traces",
     n: Annotated[int, typer.Option("--n", min=1, help="how many rows")] = 5,
 ) -> None:
     """Print rows of a run for people."""
     from pipeline.run import open_run
     from pipeline.show import show as rows
 
-    folder = run if run.is_dir() else Path("data/runs") / run
-    for number, text in enumerate(rows(open_run(folder), stage, n)):
+    for number, text in enumerate(rows(open_run(folder_of(run)), stage, n)):
         out.print("" if number == 0 else "─" * 60)
         out.print(text, soft_wrap=True)
 

@@ -8,18 +8,28 @@ from filters.screen import screen
 from filters.selection import select
 from filters.solvability import agree
 from generators.generate import generate
+from generators.run_source import keep_golds
 from generators.templates import FAMILIES
 from pipeline.assess import assess
 from pipeline.config import Config
 from pipeline.export import export
 from pipeline.run import Run, open_run
 from pipeline.solve import solve
+from pipeline.sources import RunSource
 from pipeline.verify import verify_completions
 
 
 def screen_problems(run: Run) -> None:
     """Screen all problems; families say whether other numbers make another problem."""
     screen(run, frozenset(family.name for family in FAMILIES.values() if family.number_blind))
+
+
+def settle_golds(run: Run) -> None:
+    """Settle golds by the panel; problems taken over from another run bring theirs with them."""
+    if all(isinstance(source, RunSource) for source in run.config.generate.sources):
+        keep_golds(run)
+    else:
+        agree(run)
 
 
 def solve_all(run: Run) -> None:
@@ -32,7 +42,7 @@ STAGE_FUNCTIONS: Final[dict[str, Callable[[Run], None]]] = {
     "generate": generate,
     "screen": screen_problems,
     "solve": solve_all,
-    "agree": agree,
+    "agree": settle_golds,
     "verify": verify_completions,
     "assess": assess,
     "select": select,

@@ -10,6 +10,7 @@ from generators.evolve import evolved_shards
 from generators.gym import gym_shards
 from generators.imported import ImportProblem, read_imported
 from generators.made import Made, Part, Row
+from generators.run_source import run_shards
 from generators.templates import FAMILIES
 from generators.templates.family import Family, ProofError, generate_problem
 from generators.written import written_shards
@@ -117,4 +118,5 @@ SHARDS: Final[dict[str, Callable[[Run, Any, int], Iterator[Part]]]] = {
     "written": written_shards,
     "evolved": evolved_shards,
     "backward": backward_shards,
+    "run": run_shards,
 }

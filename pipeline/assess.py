@@ -140,6 +140,8 @@ def solvability(problem: Problem, panel: Sequence[Judged], assessments: Sequence
     attempts = sum(a.attempts for a in assessments)
     answers = _answers(problem, panel)
     evidence = canonical_json({"answer": problem.answer, "panel": dict(answers.most_common())})
+    if not panel:
+        return Rejection(problem.id, STAGE, "undecided", "not solved: no completion of it is recorded", None, evidence)
     if attempts == 0:
         reason = f"none of the {len(panel)} completions could be judged (cut off, or out of time)"
         return Rejection(problem.id, STAGE, "undecided", reason, None, evidence)

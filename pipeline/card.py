@@ -14,6 +14,8 @@ _COLUMNS = """\
 `sft`: `prompt` and `completion` in TRL's conversational form (the loss belongs on the completion alone).
 `grpo`: `prompt`, `answer` and `verifier`, with `attempts`, `successes`, `pass_rate` and its interval for
 `reference_model`; a completion that could not be judged is in none of them.
+`preferences`: `prompt`, `chosen` and `rejected`: a correct and an incorrect completion of one model, both whole, with
+their lengths in that model's tokens.
 """
 
 
@@ -23,7 +25,8 @@ def card(run: Run, files: Sequence[FileEntry]) -> str:
     rows = "\n".join(f"| {name} | {split.removesuffix('.parquet')} | {count:,} |" for name, split, count in tables)
     return (
         f"---\n{_metadata(tables)}---\n\n# {run.config.run}\n\n"
-        "Verified reasoning traces (`sft`) and a problem pool with measured difficulty (`grpo`), made by gradatim.\n\n"
+        "Verified reasoning traces (`sft`), a problem pool with measured difficulty (`grpo`), and pairs of a correct "
+        "and an incorrect completion (`preferences`), made by gradatim.\n\n"
         f"| table | split | rows |\n|---|---|---:|\n{rows}\n\n"
         f"## How it was made\n\n{funnel_markdown(funnel(run))}\n\n{_settings(run.config)}\n\n"
         f"## Columns\n\n{_COLUMNS}"

@@ -195,11 +195,23 @@ class Splits(Section):
     holdout_families: tuple[str, ...] = Field((), description="families that go whole into the test split")
 
 
+class Preferences(Section):
+    """Pairs of a correct and an incorrect completion for DPO (export/preferences). `matched`: the lengths differ by at
+    most `max_length_ratio`, nearest first; `penalised`: the shortest correct beside the longest incorrect one, so that
+    length is held against a completion; `any`: whichever come by lot."""
+
+    pairs_per_problem: int = Field(2, gt=0)
+    length: Literal["matched", "penalised", "any"] = "matched"
+    max_length_ratio: float = Field(1.5, ge=1, description="matched only: the longer side's tokens over the shorter's")
+    unparsable: bool = Field(False, description="let a whole completion without a committed answer be rejected too")
+
+
 class Export(Section):
     """How what is kept is split; difficulty bins are of equal width over pass rates from 0 to 1."""
 
     splits: Splits = Splits()
     difficulty_bins: int = Field(5, gt=0)
+    preferences: Preferences = Preferences()
 
 
 class Config(Section):

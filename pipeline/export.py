@@ -1,8 +1,8 @@
 """The export stage: traces and the calibrated pool in the form that TRL reads, split so that no problem crosses.
 
 export/sft holds conversational prompt and completion columns; export/grpo holds prompt, answer and the measured
-difficulty; export/preferences holds prompt, chosen and rejected. manifest.json lists every file with its hash; README.md
-is the card.
+difficulty; export/preferences holds prompt, chosen and rejected. manifest.json lists every file with its hash;
+README.md is the card.
 """
 
 import json
@@ -169,7 +169,7 @@ def _sft_row(trace: Trace) -> dict[str, Any]:
 
 def _grpo_row(run: Run, problem: Problem, assessment: Assessment) -> dict[str, Any]:
     return {
-        "prompt": _messages(render_prompt(run.config.select.prompt, problem.question)),
+        "prompt": _messages(render_prompt(run.config.select.prompt, problem.question, problem.verifier)),
         "question": problem.question,
         "attempts": assessment.attempts,
         "successes": assessment.successes,

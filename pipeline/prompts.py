@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from pipeline.records import Message
 
-PromptName = Literal["boxed", "plan", "think"]
+PromptName = Literal["bare", "boxed", "plan", "think"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class Prompt:
         """What is stored as prompt_version."""
         return f"{self.name}/{self.version}"
 
+
+# The question alone: for those that say themselves what the reply has to be.
+BARE: Final = Prompt(name="bare", version="1", system=None, user="{question}")
 
 BOXED: Final = Prompt(
     name="boxed",
@@ -60,11 +63,19 @@ THINK: Final = Prompt(
     user="{question}",
 )
 
-PROMPTS: Final[dict[PromptName, Prompt]] = {prompt.name: prompt for prompt in (BOXED, PLAN, THINK)}
+PROMPTS: Final[dict[PromptName, Prompt]] = {prompt.name: prompt for prompt in (BARE, BOXED, PLAN, THINK)}
+
+# Verifiers that judge the whole reply, or a program in it: a demand for steps and a box would contradict the question.
+WHOLE_REPLY: Final = frozenset({"code", "constraint", "proof"})
 
 
-def render_prompt(name: PromptName, question: str) -> tuple[Message, ...]:
+def prompt_for(name: PromptName, verifier: str) -> Prompt:
+    """Return the prompt template for a problem with that verifier: the one named, unless the reply is judged whole."""
+    return BARE if verifier in WHOLE_REPLY else PROMPTS[name]
+
+
+def render_prompt(name: PromptName, question: str, verifier: str = "math") -> tuple[Message, ...]:
     """Return the messages for a question. Braces in the question are left alone."""
-    prompt = PROMPTS[name]
+    prompt = prompt_for(name, verifier)
     system = (Message("system", prompt.system),) if prompt.system else ()
     return (*system, Message("user", prompt.user.replace("{question}", question)))

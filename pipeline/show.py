@@ -7,6 +7,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Final
 
+from pipeline.calibration import show_calibration
 from pipeline.config_files import ConfigError
 from pipeline.records import Assessment, Problem, Rejection, Trace
 from pipeline.run import STAGES, Run
@@ -14,7 +15,7 @@ from pipeline.store import iterate_records
 
 
 def show(run: Run, stage: str, count: int) -> Iterator[str]:
-    """Give the first rows of "problems", "assessments", "traces" or "rejections" as text, a few of every shard.
+    """Give the first rows of a stage as text, a few of every shard: what SHOWN names.
 
     Raises ConfigError for another stage.
     """
@@ -77,6 +78,7 @@ SHOWN: Final[dict[str, Callable[[Run], Iterator[str]]]] = {
     "assessments": _assessments,
     "traces": _traces,
     "rejections": _rejections,
+    "calibration": show_calibration,
 }
 
 

@@ -31,7 +31,10 @@ def solve(run: Run, teacher_index: int) -> None:
     units = run.manifest.of_stage("screen")
     works: list[tuple[Work, Unit]] = []
     for unit in units:
-        work = run.unit("solve", f"{teacher_index}-{unit.shard}", *solve_inputs(run, settings), unit.digest)
+        name = f"{teacher_index}-{unit.shard}"
+        work = run.unit("solve", name, *solve_inputs(run, settings), unit.digest)
+        if isinstance(work, Work) and run.recorded_only:
+            work = run.unit("solve", name, "recorded only", *solve_inputs(run, settings), unit.digest)
         if isinstance(work, Work):
             works.append((work, unit))
     wanted = {f"{index}-{unit.shard}" for index in range(len(run.config.teachers)) for unit in units}
@@ -53,13 +56,21 @@ def solve_inputs(run: Run, settings: config.Teacher) -> list[object]:
     inputs: list[object] = [own]
     if settings.stopping is not None:
         inputs.append(run.config.assess.model_dump(mode="json"))
-    return [*inputs, "recorded only"] if run.recorded_only else inputs
+    return inputs
 
 
 def _shards(run: Run, settings: config.Teacher, works: list[tuple[Work, Unit]]) -> Iterator[Shard]:
-    identity = identity_of(settings)
+    identity = None if run.recorded_only else identity_of(settings)
     for work, unit in works:
-        yield Shard(run, work, identity, settings, read_records(Problem, run.file(unit, "screened")))
+        problems = read_records(Problem, run.file(unit, "screened"))
+        yield Shard(run, work, identity or _recorded_identity(run, settings, work.shard), settings, problems)
+
+
+def _recorded_identity(run: Run, settings: config.Teacher, shard: str) -> tuple[str, str]:
+    """Return the model and revision that a shard's completions were recorded under; the model itself may be gone."""
+    unit = run.manifest.units.get(("solve", shard))
+    recorded = read_records(Completion, run.file(unit, "completions")) if unit else []
+    return (recorded[0].model, recorded[0].revision) if recorded else (settings.model, settings.revision or "")
 
 
 async def _solve(run: Run, settings: config.Teacher, index: int, works: list[tuple[Work, Unit]]) -> None:

@@ -88,8 +88,17 @@ class BackwardSource(Section):
     families: Literal["all"] | tuple[str, ...] = "all"
 
 
+class RunSource(Section):
+    """Problems of another run as they are, with their ids, golds and provenance: those that `stage` kept. `agree`: the
+    gold is settled; `assess`: a model of the panel solved it; `pool`: within the band of the reference model."""
+
+    strategy: Literal["run"]
+    path: Path = Field(description="the other run's folder")
+    stage: Literal["agree", "assess", "pool"] = "assess"
+
+
 Source = Annotated[
-    TemplateSource | ImportedSource | ReasoningGymSource | WrittenSource | EvolvedSource | BackwardSource,
+    TemplateSource | ImportedSource | ReasoningGymSource | WrittenSource | EvolvedSource | BackwardSource | RunSource,
     Field(discriminator="strategy"),
 ]
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from pipeline.config import Splits
 from pipeline.records import Problem, content_id
-from pipeline.run import Run
+from pipeline.run import Run, open_run
+from pipeline.sources import RunSource
 from pipeline.store import iterate_records
 
 
@@ -24,6 +25,9 @@ def ancestors(run: Run) -> dict[str, str]:
     A problem made of two joins their families; the least id stands for all of them.
     """
     found: dict[str, str] = {}
+    for source in run.config.generate.sources:
+        if isinstance(source, RunSource):  # relatives may be joined by a problem that was not taken over
+            found.update(ancestors(open_run(source.path)))
 
     def root(identity: str) -> str:
         while (above := found.setdefault(identity, identity)) != identity:

@@ -2,7 +2,7 @@
 
 from pipeline.assess import Judged
 from pipeline.config import Select
-from pipeline.prompts import render_prompt
+from pipeline.prompts import WHOLE_REPLY, render_prompt
 from pipeline.records import Assessment, Message, Problem, Trace
 from pipeline.run import Run
 from pipeline.store import read_records
@@ -28,11 +28,13 @@ def write_trace(
 ) -> Trace:
     """Write a correct completion as a trace; its tags are the family, the decision on the problem, and `tags`."""
     completion, verdict = judged
-    answer = Message("assistant", trace_text(completion.reasoning, completion.text, verdict.extracted or "", settings))
+    # A reply that is judged whole is the trace as it stands: a box would break what the question asks for.
+    answer = None if problem.verifier in WHOLE_REPLY else verdict.extracted or ""
+    text = Message("assistant", trace_text(completion.reasoning, completion.text, answer, settings))
     return Trace(
         problem_id=problem.id,
         completion_id=completion.id,
-        messages=(*render_prompt(settings.prompt, problem.question), answer),
+        messages=(*render_prompt(settings.prompt, problem.question, problem.verifier), text),
         tags=(problem.family, assessment.decision, *tags),
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,
@@ -40,9 +42,10 @@ def write_trace(
     )
 
 
-def trace_text(reasoning: str | None, text: str, answer: str, settings: Select) -> str:
-    """Write a trace: the model's own thinking block where it has one, else its whole text as the thinking."""
-    if settings.style == "plain" and reasoning is None:
+def trace_text(reasoning: str | None, text: str, answer: str | None, settings: Select) -> str:
+    """Write a trace: the model's own thinking block where it has one, else its whole text as the thinking; without an
+    answer to be boxed, the text alone."""
+    if reasoning is None and (settings.style == "plain" or answer is None):
         return text
     if reasoning is None:
         return f"<think>\n{text}\n</think>\n\n\\boxed{{{answer}}}"

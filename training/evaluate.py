@@ -20,7 +20,7 @@ from rich.table import Table
 from pipeline import config
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.errors import GradatimError
-from pipeline.prompts import PROMPTS, PromptName, render_prompt
+from pipeline.prompts import PromptName, prompt_for, render_prompt
 from pipeline.records import Completion, Problem, Verdict, VerdictValue, content_id
 from pipeline.seeds import rng_for
 from pipeline.solve import complete_requests
@@ -139,8 +139,8 @@ async def _complete(plan: Plan, model: str, revision: str | None) -> list[Comple
 
 def request_for(teacher: Teacher, held: HeldOut, sampling: config.Sampling, index: int, prompt: PromptName) -> Request:
     """Build the request for a problem that may bring its own messages (prompt version "given")."""
-    own = held.prompt != render_prompt(prompt, held.problem.question)
-    version = "given" if own else PROMPTS[prompt].label
+    own = held.prompt != render_prompt(prompt, held.problem.question, held.problem.verifier)
+    version = "given" if own else prompt_for(prompt, held.problem.verifier).label
     asked = [[message.role, message.content] for message in held.prompt]
     identity = content_id(
         "completion", teacher.model, teacher.revision, asked, version, sampling.model_dump(), index, held.problem.id

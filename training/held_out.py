@@ -135,4 +135,4 @@ def _held_out(raw: Any, prompt: PromptName, place: str) -> HeldOut:
         strategy="imported",
         provenance=Provenance(generator="evaluation", generator_version="1", source=place),
     )
-    return HeldOut(problem, tuple(row.prompt) if row.prompt else render_prompt(prompt, row.question))
+    return HeldOut(problem, tuple(row.prompt) if row.prompt else render_prompt(prompt, row.question, row.verifier))

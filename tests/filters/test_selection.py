@@ -1,6 +1,7 @@
 """Rejection sampling: only whole, correct, reasoned traces, the most diverse first, every other one explained."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -90,3 +91,12 @@ def test_how_a_trace_is_written() -> None:
     assert trace_text(None, "so \\boxed{42}", "42", think) == "<think>\nso \\boxed{42}\n</think>\n\n\\boxed{42}"
     assert trace_text("why", "\\boxed{42}", "42", think) == "<think>\nwhy\n</think>\n\n\\boxed{42}"
     assert trace_text(None, "so \\boxed{42}", "42", plain) == "so \\boxed{42}"
+
+
+@pytest.mark.parametrize("verifier", ["code", "constraint", "proof"])
+def test_a_reply_that_is_judged_whole_is_the_trace_as_it_stands(verifier: str) -> None:
+    problem = replace(PROBLEM, verifier=verifier)
+    rows = [judged("whole", "Four short words here.")]
+    (assessment,) = assess_problem(problem, rows, Assess())
+    (trace,), _ = select_traces(problem, assessment, rows, Select())
+    assert [m.content for m in trace.messages] == [problem.question, "Four short words here."]

@@ -39,8 +39,8 @@ ADOPTIONS = [
     ({"a": "42 42 42", "b": "7"}, "no agreement", "3 of 4 votes by 1 voices for 42"),
     ({"a": "42 42", "b": "7 42 7"}, "several stable answers", "42 (3), 7 (2)"),
     ({"a": "1 2 3", "b": "4 5 6"}, "no agreement", "1 of 6 votes"),
-    ({"a": "- -", "b": "~"}, "no committed answer", "no completion commits"),
-    ({}, "no committed answer", "no completion commits"),
+    ({"a": "- -", "b": "~"}, "no committed answer", "commits to an answer"),
+    ({}, "no committed answer", "commits to an answer"),
 ]
 
 

@@ -90,7 +90,9 @@ def test_the_export_manifest_names_every_file_with_its_hash(finished: tuple[Run,
     run, _ = finished
     manifest = json.loads((run.folder / "export/manifest.json").read_text())
     assert {f["path"] for f in manifest["files"]} == {
-        f"{table}/{split}.parquet" for table in ("sft", "grpo") for split in ("train", "validation", "test")
+        f"{table}/{split}.parquet"
+        for table in ("sft", "grpo", "preferences")
+        for split in ("train", "validation", "test")
     }
     for file in manifest["files"]:
         assert pq.ParquetFile(run.folder / "export" / file["path"]).metadata.num_rows == file["rows"]
