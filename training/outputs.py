@@ -1,0 +1,105 @@
+"""The folder of a trained model: which training it is for, its checkpoints, and the card that marks it as finished.
+
+A killed training goes on from its last whole checkpoint on the same command; a finished one is left alone; a folder
+that holds another training is refused. Under `accelerate launch` only the first process writes here.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.errors import GradatimError
+from pipeline.manifest import run_lock
+from pipeline.records import Message, canonical_json
+from pipeline.store import write_text
+from training.held_out import TRAINED_ON, training_record
+from training.settings import CARD
+from training.trainer import last_whole_checkpoint
+
+STARTED: Final = "started.json"
+CHECKPOINTS: Final = "checkpoints"
+PACKAGES: Final = ("torch", "transformers", "trl", "accelerate", "datasets")
+
+
+class OtherTraining(GradatimError):
+    """The output folder holds another training."""
+
+
+def first_process() -> bool:
+    """Tell whether this process is the only one, or the first of those that train together."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def locked(output: Path) -> Iterator[None]:
+    """Hold the folder for this training; its other processes do not ask for it."""
+    if not first_process():
+        yield
+        return
+    with run_lock(output):
+        yield
+
+
+def begin(output: Path, fingerprint: str) -> bool:
+    """Return whether the training is finished; otherwise note in the folder which training it is for.
+
+    Raises OtherTraining if the folder holds, or was begun for, another one.
+    """
+    for name in (CARD, STARTED):
+        path = output / name
+        if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["fingerprint"] != fingerprint:
+            raise OtherTraining(
+                f"{output}: holds a student trained on other data or in another way; choose another folder "
+                "(--set output=...) or delete this one"
+            )
+    finished = (output / CARD).is_file()
+    if first_process():
+        if finished:
+            _tidy(output)
+        else:
+            write_text(canonical_json({"fingerprint": fingerprint}), output / STARTED)
+    return finished
+
+
+def train_to_end(trainer: Any, output: Path) -> dict[str, float]:
+    """Train, from the last whole checkpoint if there is one. Returns steps, seconds and the first and last loss."""
+    checkpoint = last_whole_checkpoint(output / CHECKPOINTS)
+    if checkpoint and first_process():
+        print(f"Going on from {checkpoint}.")
+    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    return {
+        "steps": trainer.state.global_step,
+        "seconds": result.metrics["train_runtime"],
+        "first_loss": losses[0] if losses else result.training_loss,
+        "last_loss": losses[-1] if losses else result.training_loss,
+    }
+
+
+def finish(
+    output: Path,
+    trainer: Any,
+    card: dict[str, Any],
+    problem_ids: Sequence[str],
+    prompts: Sequence[tuple[Message, ...]],
+) -> None:
+    """Write model, tokenizer and what it was trained on; the card comes last, it marks a finished training."""
+    trainer.save_model(str(output))
+    if not first_process():
+        return
+    (output / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody needs
+    write_text(canonical_json(training_record(problem_ids, prompts)), output / TRAINED_ON)
+    whole = {**card, "packages": {name: version(name) for name in PACKAGES}}
+    write_text(json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False) + "\n", output / CARD)
+    _tidy(output)
+
+
+def _tidy(output: Path) -> None:
+    """Remove what only an unfinished training needs."""
+    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
+    (output / STARTED).unlink(missing_ok=True)
