@@ -21,6 +21,10 @@ from pipeline.store import write_text
 
 LEVEL: Final = 0.95
 WIDEST: Final = 60
+MEANING: Final = (
+    "False accepts are counted among the cases that do not allow `correct`, false rejects among those that allow "
+    f"nothing else; rates with {LEVEL:.0%} Jeffreys intervals."
+)
 
 
 class Judged(NamedTuple):
@@ -49,7 +53,8 @@ def audit(path: Path, output: Path | None, *, workers: int, deadline: float) -> 
     if not found:
         raise VerifyError(f"{path} holds no case with its expected verdicts")
     judged, note = _second_opinions(found, deadline)
-    text = f"# Audit of the verifier: {path.name}\n\n{rates_table(judged)}\n\n{disagreements(judged, note)}\n"
+    parts = (f"# Audit of the verifier: {path.name}", MEANING, rates_table(judged), disagreements(judged, note))
+    text = "\n\n".join(parts) + "\n"
     if output is not None:
         write_text(text, output)
     return text, len(unusable)
@@ -114,6 +119,8 @@ def disagreements(judged: Sequence[Judged], note: str = "") -> str:
     if note:
         return f"## Second opinion\n\n{note}"
     asked = [j for j in judged if j.opinion != "not asked"]
+    if not asked:
+        return "## Second opinion\n\nMath-Verify was not asked: there is no math case."
     answered = [j for j in asked if j.opinion is not None]
     different = [j for j in answered if (j.verdict == "correct") != j.opinion]
     lines = [

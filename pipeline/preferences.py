@@ -169,7 +169,8 @@ def shard_rows(run: Run, selected: Unit, problems: Sequence[tuple[Problem, Asses
         {
             "problem_id": problem.id,
             "prompt": [
-                {"role": m.role, "content": m.content} for m in render_prompt(settings.prompt, problem.question, problem.verifier)
+                {"role": m.role, "content": m.content}
+                for m in render_prompt(settings.prompt, problem.question, problem.verifier)
             ],
             **row,
         }

@@ -3,8 +3,10 @@
 What it protects against. Landlock and seccomp (through sandlock) hold the program from its first instruction: no
 network of any kind, no reading outside the system's folders and the interpreter's own, no writing outside a
 throw-away folder, no signals to or tracing of other processes, no privileged calls, an empty environment, no inherited
-file descriptor, no second process, and another user id than root where the kernel maps one. Wall time, processor time,
-memory (address space), open files, the size of each file and of all files together are bounded. When `run_python`
+file descriptor, no second process, and another user id than root where the kernel maps one. Its time, memory (address
+space), open files, the size of each file and of all files together are bounded. The clock of a program runs while it
+computes or sleeps and stands while it waits for a processor or a disk, so that a busy machine changes no verdict; a
+hard limit on the wall clock, PATIENCE times as long, ends it whatever it does. When `run_python`
 returns, the program is gone and its folder is removed; when the caller is killed, the program ends with it (its folder
 stays in the temporary directory). What the program writes is read through a descriptor that was opened
 before it started, so replacing the file by a link or a pipe achieves nothing, and never more than `max_output` bytes.
@@ -20,6 +22,7 @@ Where the kernel, the platform or the installation offers no such isolation, a p
 
 import math
 import os
+import select
 import signal
 import sys
 import tempfile
@@ -30,6 +33,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -37,6 +41,10 @@ NOBODY: Final = 65534
 READABLE: Final = ("/usr", "/lib", "/lib64", "/bin", "/dev/null", "/dev/urandom", "/etc/ld.so.cache", "/proc/self")
 MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108
 MEMORY_FREE: Final = 1 << 30
+START_ATTEMPTS: Final = 5
+TICK: Final = 0.02
+PATIENCE: Final = 10
+MAX_THREADS_LOOKED_AT: Final = 64
 Ending = Literal["exited", "crashed", "out of time", "over a limit"]
 
 
@@ -46,17 +54,18 @@ class SandboxUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a program may use: seconds of wall and processor time, bytes, and files open at once."""
+    """What a program may use: seconds of its own (computing or asleep), bytes, open files, further readable paths."""
 
     seconds: float = 5.0
     memory: int = 1 << 30
     open_files: int = 32
     file_size: int = 8 << 20
     disk: int = 64 << 20
+    readable: tuple[str, ...] = ()
 
 
 class Run(NamedTuple):
-    """How a program ended, after how long, and what it wrote to standard output; `truncated` says there was more."""
+    """How a program ended, after how many seconds of its own, and its standard output; `truncated`: there was more."""
 
     ending: Ending
     seconds: float
@@ -110,6 +119,7 @@ print(*[name for name, act in checks.items() if not refused(act)], end="isolated
 """
 
 _slots = threading.BoundedSemaphore(os.cpu_count() or 1)
+_sandlock_calls = threading.RLock()  # a fork in the middle of one would leave sandlock's own locks taken in the child
 
 
 def run_python(
@@ -167,10 +177,7 @@ def _run(files: Mapping[str, bytes], stdin: bytes, limits: Limits, max_output: i
             (work / name).write_bytes(content)
         (folder / "stdin").write_bytes(stdin)
         with (folder / "stdout").open("x+b") as output:
-            box = _box(folder, limits, uid)
-            started = time.monotonic()
-            ending = _wait(box, _command(folder, limits), limits.seconds)
-            seconds = time.monotonic() - started
+            ending, seconds = _ended(_box(folder, limits, uid), _command(folder, limits), limits.seconds)
             data = os.pread(output.fileno(), max_output + 1, 0)
     return Run(ending, seconds, data[:max_output], len(data) > max_output)
 
@@ -206,7 +213,7 @@ def _box(folder: Path, limits: Limits, uid: int | None) -> Any:
     work = str(folder / "work")
     libraries = str(Path(_interpreter()).parent.parent)
     return sandlock.Sandbox(
-        fs_readable=[*(p for p in READABLE if Path(p).exists()), libraries, str(folder / "stdin")],
+        fs_readable=[*(p for p in READABLE if Path(p).exists()), libraries, str(folder / "stdin"), *limits.readable],
         fs_writable=[work, str(folder / "stdout"), os.devnull],
         workdir=work,
         cwd=work,
@@ -246,41 +253,96 @@ def confined(command: Sequence[str], memory: int) -> Any:
         uid=uid,
         gid=uid,
     )
-    mode = sandlock.StdioMode
-    _ignore_gid_warning()
-    try:
-        return box.popen(list(command), stdin=mode.PIPED, stdout=mode.PIPED, stderr=mode.NULL)
-    except (sandlock.SandlockError, RuntimeError, ValueError, OSError) as error:
-        raise SandboxUnavailable(f"the sandbox did not start: {error}") from error
+    return _started(box, command, sandlock.StdioMode.PIPED)
 
 
-def _ignore_gid_warning() -> None:
-    """sandlock 0.9 warns that `gid` has no effect, and uses it."""
-    warnings.filterwarnings("ignore", "Policy field 'gid'", UserWarning)
+def _started(box: Any, command: Sequence[str], stream: Any) -> Any:
+    """Start a program; `stream` says what its standard input and output are. Raises SandboxUnavailable.
 
-
-def _wait(box: Any, command: list[str], seconds: float) -> Ending:
+    sandlock 0.9 takes a lock of the whole machine to start one, and gives up after two seconds: where a process that
+    holds it waits for a processor, the next attempt succeeds.
+    """
     sandlock = _sandlock()
-    _ignore_gid_warning()
-    try:
-        result = box.run(command, timeout=seconds)
-    except (sandlock.SandlockError, RuntimeError, ValueError) as error:
-        raise SandboxUnavailable(f"the sandbox did not start: {error}") from error
+    warnings.filterwarnings("ignore", "Policy field 'gid'", UserWarning)  # it warns of no effect, and uses it
+    failure: Exception | None = None
+    for _ in range(START_ATTEMPTS):
+        try:
+            with _sandlock_calls:
+                return box.popen(list(command), stdin=stream, stdout=stream, stderr=sandlock.StdioMode.NULL)
+        except (sandlock.SandlockError, RuntimeError, ValueError, OSError) as error:
+            failure = error
+    raise SandboxUnavailable(f"the sandbox did not start: {failure}") from failure
+
+
+def _ended(box: Any, command: list[str], seconds: float) -> tuple[Ending, float]:
+    """Run a command to its end, which comes at its limit of time at the latest. Returns also its own seconds."""
+    sandlock = _sandlock()
+    with _started(box, command, sandlock.StdioMode.NULL) as process:
+        taken, over = _watched(process.pid, seconds)
+        if over:
+            process.kill()
+        with _sandlock_calls:
+            result = process.wait()
     if result.error is not None:
-        raise SandboxUnavailable(f"the sandbox did not start: {result.error}")
-    if result.reason == sandlock.ExitReason.TIMEOUT:
-        return "out of time"
-    if result.reason == sandlock.ExitReason.KILLED:
-        return "over a limit"
+        raise SandboxUnavailable(f"the sandbox did not work: {result.error}")
+    if over or (result.reason == sandlock.ExitReason.SIGNALED and result.signal == signal.SIGXCPU):
+        return "out of time", taken
     if result.reason == sandlock.ExitReason.SIGNALED:
-        return "out of time" if result.signal == signal.SIGXCPU else "crashed"
-    return "exited"
+        return "crashed", taken
+    return "over a limit" if result.reason == sandlock.ExitReason.KILLED else "exited", taken
 
 
-def _new_slots() -> None:
+def _watched(pid: int, seconds: float) -> tuple[float, bool]:
+    """Wait until a process ends or its time is over. Returns the seconds of its own, and whether they are too many.
+
+    A tick counts in full where the process slept; where it could run, or waited for sandlock in this process to serve
+    its system call, what it ran counts. Of a late tick, which tells of a busy machine, the excess does not count.
+    """
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:  # it has ended already
+        return 0.0, False
+    try:
+        ended = select.poll()
+        ended.register(handle, select.POLLIN)
+        started = last = time.monotonic()
+        own = ran = 0.0
+        while not ended.poll(TICK * 1000):
+            now, run = time.monotonic(), max(processor_seconds(pid), ran)
+            own += max(run - ran, 0.0 if _is_held_up(pid) else min(now - last, 2 * TICK))
+            last, ran = now, run
+            if own >= seconds or now - started >= PATIENCE * seconds:
+                return own, True
+        return own + min(time.monotonic() - last, 2 * TICK), False
+    finally:
+        os.close(handle)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process and all its threads have had (clock_getcpuclockid); 0 if it is gone."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        return 0.0
+
+
+def _is_held_up(pid: int) -> bool:
+    """Tell whether a thread of a process runs, or waits for a processor, a disk, or its supervisor."""
+    try:
+        for thread in islice(Path(f"/proc/{pid}/task").iterdir(), MAX_THREADS_LOOKED_AT):
+            state = (thread / "stat").read_text().rpartition(")")[2].split()[0]
+            if state in "RD" or (thread / "wchan").read_text().startswith("seccomp"):
+                return True
+    except OSError:  # it is gone, or cannot be looked at: then all of its time counts
+        return False
+    return False
+
+
+def _after_fork() -> None:
     """A forked child must not wait for slots that its parent's threads held."""
     global _slots  # noqa: PLW0603
     _slots = threading.BoundedSemaphore(os.cpu_count() or 1)
+    _sandlock_calls.release()
 
 
-os.register_at_fork(after_in_child=_new_slots)
+os.register_at_fork(before=_sandlock_calls.acquire, after_in_parent=_sandlock_calls.release, after_in_child=_after_fork)

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from pipeline.answers import Committed, extract, normalise, strip_marks, strip_special, strip_thinking
 from pipeline.records import VerdictValue
+from pipeline.verifiers.budget import one_call
 from pipeline.verifiers.choice import same_choice
 from pipeline.verifiers.constraint import failed_constraint
 from pipeline.verifiers.countdown import same_countdown
@@ -87,7 +88,8 @@ def _fresh(case: Case) -> Judgement:
         quick = quick_equal(case.text, case.gold, case.answer_type)
         if quick is not None:
             return Judgement("correct" if quick[0] else "incorrect", quick[1], _REASONS[quick[0]])
-    judgement = JUDGES[case.verifier](case)
+    with one_call():
+        judgement = JUDGES[case.verifier](case)
     if judgement.verdict == "undecided":
         raise _NotDecided(judgement)
     return judgement

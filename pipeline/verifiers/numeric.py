@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import mpmath
 
+from pipeline.verifiers.budget import own_time_is_over
 from pipeline.verifiers.exact import rational
 from pipeline.verifiers.notation import Limit, Undefined
 from pipeline.verifiers.tree import Node, operations, symbols
@@ -20,6 +21,7 @@ BASE_DIGITS: Final = 60
 MAX_DIGITS: Final = 4_000
 MAX_NODES: Final = 4_000
 MAX_LOG10: Final = 20_000.0
+MAX_GAMMA_DIGITS: Final = 500
 WANTED_POINTS: Final = 4
 Value = Any  # an mpf or mpc of mpmath, which has no types
 Point = dict[str, Value]
@@ -27,6 +29,10 @@ Point = dict[str, Value]
 
 class _Skip(Exception):
     """The value is not defined at this point (or not a real number): take another point."""
+
+
+class _OutOfTime(Exception):
+    """This judgement has no more time of its own thread: a worker, which can be killed, may go on."""
 
 
 class _NeedDigits(Exception):
@@ -53,6 +59,8 @@ def numerically_equal(left: Node, right: Node, rng: Random) -> bool | None:
             return _compare(left, right, rng, digits)
         except _NeedDigits:
             digits *= 4
+        except _OutOfTime:
+            return None
     raise Limit("the values need more digits than the verifier computes")
 
 
@@ -86,9 +94,13 @@ def _compare(left: Node, right: Node, rng: Random, digits: int) -> bool | None:
 
 def _compare_at(left: Node, right: Node, points: Iterable[Point], mp: Any, allow_complex: bool) -> bool | None:
     agreed = 0
+    seen = []
     for tried, point in enumerate(points):
         if tried >= len(_SCALES) and agreed >= WANTED_POINTS:
             break
+        if point in seen:  # x = 1 four times is one point
+            continue
+        seen.append(point)
         try:
             a, b = (_Evaluation(mp, point, allow_complex).value(side) for side in (left, right))
             if not _close(a, b, mp, point):
@@ -141,6 +153,8 @@ class _Evaluation:
         self.mp, self.point, self.allow_complex = mp, point, allow_complex
 
     def value(self, node: Node) -> Value:
+        if own_time_is_over():
+            raise _OutOfTime
         out = self.raw(node)
         if isinstance(out, self.mp.mpc):
             if out.imag == 0:
@@ -211,7 +225,7 @@ class _Evaluation:
             if self.mp.re(exponent) <= 0:
                 raise _Skip if self.point else Undefined("zero to a power that is not positive")
             return self.mp.mpf(0)
-        size = abs(self.mp.log(abs(base), 10)) * abs(exponent) + abs(self.mp.im(exponent))
+        size = abs(self.mp.ln(abs(base), prec=60)) / 2.302585 * abs(exponent) + abs(self.mp.im(exponent))
         if size > MAX_LOG10:
             raise _Skip if self.point else Limit("a power is too large")
         fraction = rational(node.args[1])
@@ -220,6 +234,8 @@ class _Evaluation:
         return self.mp.power(base, exponent)
 
     def special(self, op: str, values: list[Value], node: Node) -> Value:
+        if not values:  # an operator by itself, such as \sum
+            raise _Skip
         mp, first = self.mp, values[0]
         if op in ("floor", "ceil") and mp.im(first) == 0:
             return getattr(mp, op)(first)
@@ -246,7 +262,7 @@ class _Evaluation:
         return self.mp.root(radicand, int(index))
 
     def gamma(self, value: Value) -> Value:
-        if abs(value) > 3000:
+        if abs(value) > 3000 or self.mp.dps > MAX_GAMMA_DIGITS:
             raise _Skip if self.point else Limit("a factorial is too large")
         if self.mp.im(value) == 0 and value <= 0 and abs(value - self.mp.nint(value)) < 1e-9:
             raise _Skip
@@ -301,5 +317,5 @@ def constant_value(node: Node) -> Value | None:
     mp.dps = 50
     try:
         return _Evaluation(mp, {}, False).value(node)
-    except (_Skip, _NeedDigits, KeyError):
+    except (_Skip, _NeedDigits, _OutOfTime, KeyError):
         return None

@@ -3,7 +3,8 @@
 Only inputs enter the sandbox, one test and one fresh process at a time; outputs and returned values are compared here,
 so nothing that a program prints, patches, forges or returns as its status can make it pass: to write the right value
 it has to know it. The deadline is the shared one of the verifiers for all tests of a program together, and a fifth of
-a second more for each test after the first (its interpreter has to start).
+a second more for each test after the first (its interpreter has to start), in seconds of the program's own: computing
+or asleep, but not waiting for a processor (see pipeline/sandbox.py, where the limit on the wall clock stands too).
 """
 
 import json
@@ -68,8 +69,8 @@ _FENCE: Final = re.compile(r"[ \t>]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<label>[^`\r]*
 _LABELS: Final = frozenset({"python", "py", "python3"})
 
 
-def last_program(text: str) -> str | None:
-    """Return the content of the last fenced block that is labelled as Python; at the end of the text it may be open."""
+def last_program(text: str, labels: frozenset[str] = _LABELS) -> str | None:
+    """Return the content of the last fenced block with one of these labels; at the end of the text it may be open."""
     found: list[str] | None = None
     block: list[str] = []
     opening: re.Match[str] | None = None
@@ -78,18 +79,18 @@ def last_program(text: str) -> str | None:
         if opening is None:
             opening, block = fence, []
         elif fence and not fence["label"].strip() and fence["mark"].startswith(opening["mark"]):
-            found = block if _is_python(opening) else found
+            found = block if _is_labelled(opening, labels) else found
             opening = None
         else:
             block.append(line)
-    if opening is not None and _is_python(opening):
+    if opening is not None and _is_labelled(opening, labels):
         found = strip_special("\n".join(block)).split("\n")
     return None if found is None else _dedented(found)
 
 
-def _is_python(opening: re.Match[str]) -> bool:
+def _is_labelled(opening: re.Match[str], labels: frozenset[str]) -> bool:
     label = opening["label"].split() or [""]
-    return label[0].lower() in _LABELS
+    return label[0].lower() in labels
 
 
 def _dedented(lines: list[str]) -> str:

@@ -1,14 +1,18 @@
 """A pool of worker processes that can be killed: every request ends by its deadline, whatever it computes.
 
-The clock of a request starts when a worker starts on it, so a busy queue never turns into a verdict. A worker over
-its deadline is killed and replaced; one that dies on its own is replaced and its request sent again. Safe under
-threads and event loops (it blocks the calling thread only) and after a fork (the child makes a pool of its own).
+The clock of a request starts when a worker starts on it, so a busy queue never turns into a verdict; the requests of
+one judgement share a deadline (budget.py). A worker over its deadline is killed and replaced; one that dies on its own
+is replaced and its request sent again. The deadline is on the wall clock; only where the machine is so busy that the
+worker has not even had FAIR_SHARE of it as processor time (honest requests take milliseconds), it goes on until it has,
+at most PATIENCE times as long. Safe under threads and event loops (it blocks the calling thread only) and after a fork
+(the child makes a pool of its own).
 """
 
 import contextlib
 import json
 import os
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -18,8 +22,14 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline.sandbox import processor_seconds
+from pipeline.verifiers.budget import spend_worker_seconds, worker_seconds
+
 START_TIMEOUT: Final = 120.0
 ATTEMPTS: Final = 5
+FAIR_SHARE: Final = 0.1
+PATIENCE: Final = 10
+LONGER: Final = 0.1
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -28,7 +38,11 @@ class WorkerFailed(Exception):
 
 
 class _Died(Exception):
-    """The worker (or the process that forks workers) is gone; the request can be sent again."""
+    """The worker is gone, or the process that forks workers, after so many seconds; the request can be sent again."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 class _Worker:
@@ -45,23 +59,34 @@ class _Worker:
 
     def ask(self, request: bytes, deadline: float) -> dict[str, Any]:
         """Send one request and wait for its answer until the deadline. Raises _Died and TimeoutError."""
-        end = time.monotonic() + deadline
+        start, ran = time.monotonic(), processor_seconds(self.pid)
         buffer = bytearray()
         try:
             self.channel.settimeout(deadline)
             self.channel.sendall(request)
             while not buffer.endswith(b"\n"):
-                self.channel.settimeout(max(end - time.monotonic(), 0.001))
+                self._wait(start, ran, deadline)
                 part = self.channel.recv(65536)
                 if not part:
-                    raise _Died
+                    raise _Died(time.monotonic() - start)
                 buffer += part
         except TimeoutError:
             raise
         except OSError as error:
-            raise _Died from error
+            raise _Died(time.monotonic() - start) from error
         answer: dict[str, Any] = json.loads(buffer)
         return answer
+
+    def _wait(self, start: float, ran: float, deadline: float) -> None:
+        """Wait until the worker has written something. Raises TimeoutError."""
+        readable = select.poll()
+        readable.register(self.channel, select.POLLIN)
+        end = start + deadline
+        while not readable.poll(max(end - time.monotonic(), 0) * 1000):
+            had_its_share = processor_seconds(self.pid) - ran >= FAIR_SHARE * deadline
+            if had_its_share or time.monotonic() >= start + PATIENCE * deadline:
+                raise TimeoutError
+            end = time.monotonic() + LONGER
 
     def kill(self) -> None:
         """End the worker at once."""
@@ -88,14 +113,18 @@ class WorkerPool:
     def ask(self, request: object) -> dict[str, Any]:
         """Return the worker's answer. Raises WorkerFailed."""
         line = json.dumps(request).encode() + b"\n"
+        deadline = self.deadline - worker_seconds()
+        if deadline <= 0:
+            raise WorkerFailed(f"not decided within {self.deadline:g} seconds")
         worker = self._slots.get()
         try:
             for _ in range(ATTEMPTS):
                 try:
                     worker = worker or self._start()
-                    answer = worker.ask(line, self.deadline)
-                except _Died:
+                    answer = self._timed(worker, line, deadline)
+                except _Died as error:
                     worker = self._retired(worker)
+                    deadline = max(deadline - error.seconds, 0.001)
                     continue
                 except TimeoutError as error:
                     worker = self._retired(worker)
@@ -108,6 +137,17 @@ class WorkerPool:
             raise WorkerFailed(f"the worker died {ATTEMPTS} times")
         finally:
             self._slots.put(worker)
+
+    def _timed(self, worker: _Worker, line: bytes, deadline: float) -> dict[str, Any]:
+        """Ask a worker, and count what it costs this judgement. Raises _Died and TimeoutError."""
+        ran = processor_seconds(worker.pid)
+        try:
+            answer = worker.ask(line, deadline)
+        except TimeoutError:
+            spend_worker_seconds(deadline)
+            raise
+        spend_worker_seconds(max(processor_seconds(worker.pid) - ran, 0.0))
+        return answer
 
     def pids(self) -> list[int]:
         """Return the process ids of the idle workers (for tests)."""

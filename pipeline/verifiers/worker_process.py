@@ -72,12 +72,15 @@ def _work(channel: socket.socket, memory: int) -> None:
 
 def _answer(request: list[Any]) -> dict[str, Any]:
     from pipeline.verifiers.algebra import Unsupported, decide
+    from pipeline.verifiers.logic_solver import statuses
 
     kind, left, right = request
     if kind == "sleep":  # for tests: a request that hangs
         while True:
             pass
     try:
+        if kind == "logic":
+            return {"statuses": statuses([decode(formula) for formula in left], right)}
         return {"equal": decide(kind, decode(left), decode(right))}
     except MemoryError:
         return {"error": "out of memory", "retire": True}

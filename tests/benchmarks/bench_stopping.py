@@ -39,7 +39,8 @@ def main() -> None:
             ends = f"{band.min_pass_rate:g} to {band.max_pass_rate:g}"
             name = f"{rule.rule}, waves of {rule.wave}"
             print(
-                f"band {ends:<13} {name:<22} {asked:>5} completions, {fixed / asked:.2f}x fewer, {changed} decisions changed"
+                f"band {ends:<13} {name:<22} {asked:>5} completions, "
+                f"{fixed / asked:.2f}x fewer, {changed} decisions changed"
             )
 
 

@@ -1,22 +1,35 @@
-"""Speed and agreement of the math verifier beside Math-Verify 0.9, both in one run: prints ratios and disagreements.
+"""Speed and agreement of the math verifier beside Math-Verify 0.9, both in one run, and how it bears hostile rows.
 
-Usage: python -m tests.benchmarks.bench_verifier [rows]. Each library gets its best mode: Math-Verify with the
-extraction for the kind of row, ours as it stands; our cache is emptied before every row kind but "repeats".
+    python tests/benchmarks/bench_verifier.py [rows]
+
+Each library gets its best mode: Math-Verify with the extraction for the kind of row, ours as it stands; our cache is
+emptied before every row kind but "repeats". Times are processor time of this process and its workers. Every
+disagreement is listed with who is right. Exit status 1 where they agree on less than 99 % of the benign rows.
 """
 
+import resource
+import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
 from math_verify import verify as math_verify
 
+from pipeline.sandbox import processor_seconds
 from pipeline.verifiers import judge
 from pipeline.verifiers.judging import clear_cache
+from pipeline.verifiers.rows import verify_rows
+from pipeline.verifiers.worker import configure, shared_pool
+from tests.pipeline.hostile_rows import HANGING, REFUSED, Row, honest_rows, hostile_rows
 
-TEXT = "We compute step by step.\n\nThe final answer is $\\boxed{%s}$."
+WORKERS: Final = 2
+DEADLINE: Final = 0.5
+PREFIX: Final = 10_000
+TEXT: Final = "We compute step by step.\n\nThe final answer is $\\boxed{%s}$."
 
 
 class Pair(NamedTuple):
@@ -74,13 +87,18 @@ def theirs(pair: Pair) -> bool:
 
 def seconds(judge_pair: Callable[[Pair], bool], pairs: Sequence[Pair]) -> tuple[float, list[bool]]:
     """Return the processor time for all pairs (other work on the machine does not count) and the verdicts."""
-    start = time.process_time()
+    start = processor_time()
     verdicts = [judge_pair(pair) for pair in pairs]
-    return time.process_time() - start, verdicts
+    return processor_time() - start, verdicts
 
 
-def compare(name: str, pairs: Sequence[Pair], *, warm: bool = False) -> None:
-    """Print one line of the table and every disagreement with its judgement."""
+def processor_time() -> float:
+    """Return the processor time that this process and its idle workers have had."""
+    return time.process_time() + sum(map(processor_seconds, shared_pool().pids()))
+
+
+def compare(name: str, pairs: Sequence[Pair], *, warm: bool = False) -> bool:
+    """Print one line of the table and every disagreement with its judgement. Returns whether 99 % agree."""
     clear_cache()
     if warm:
         seconds(ours, pairs)
@@ -97,9 +115,75 @@ def compare(name: str, pairs: Sequence[Pair], *, warm: bool = False) -> None:
         if a != b:
             who = "ours is right" if a == pair.equal else "Math-Verify is right"
             print(f"  disagreement: gold {pair.gold!r} answer {pair.answer!r} ours={a} math_verify={b}: {who}")
+    return agreed >= 0.99 * len(pairs)
 
 
-def main() -> None:
+def judged(rows: Iterable[Row]) -> list[str]:
+    """Return the verdicts of rows judged as `gradatim verify` does: on several threads, in order."""
+    with ThreadPoolExecutor(4 * WORKERS) as threads:
+        return [verdict for (verdict,) in threads.map(lambda r: [v["verdict"] for v in verify_rows([r])], rows)]
+
+
+def hostile_among_honest() -> None:
+    """Print how long 200 rows that hang take among 2,000 honest ones, beside their deadlines alone."""
+    hostile, honest = hostile_rows(HANGING, 200), honest_rows(2_000)
+    order = [*((row, "") for row in hostile), *honest]
+    Random(3).shuffle(order)
+    start = time.monotonic()
+    verdicts = judged(row for row, _ in order)
+    taken, alone = time.monotonic() - start, len(hostile) * DEADLINE / WORKERS
+    wrong = sum(v != wanted if wanted else v == "correct" for v, (_, wanted) in zip(verdicts, order, strict=True))
+    print(f"hostile among honest: seconds={taken:.1f} deadlines_s={alone:.0f} ratio={taken / alone:.2f} wrong={wrong}")
+
+
+def slowest_call() -> None:
+    """Print by how much a call outlives its deadline: each kind of row that hangs, one at a time."""
+    over = {}
+    for row in hostile_rows(HANGING, 3 * len(HANGING))[::-1]:
+        judged(r for r, _ in honest_rows(6, seed=99))  # replaces the worker that was killed
+        clear_cache()
+        start = time.monotonic()
+        list(verify_rows([row]))
+        over[row["id"]] = time.monotonic() - start - DEADLINE
+    name = max(over, key=lambda k: over[k])
+    print(f"after the deadline: p50_s={statistics.median(over.values()):.3f} max_s={over[name]:.3f} ({name})")
+
+
+def honest_speed(first_seed: int) -> tuple[float, float, int]:
+    """Return honest rows a second by the wall clock, and by processor time, in the median block; and wrong verdicts."""
+    speeds, wrong = [], 0
+    for seed in range(first_seed, first_seed + 9):
+        rows = honest_rows(600, seed)
+        wall, busy = time.monotonic(), processor_time()
+        verdicts = judged(row for row, _ in rows)
+        speeds.append((len(rows) / (time.monotonic() - wall), len(rows) / (processor_time() - busy)))
+        wrong += sum(v != wanted for v, (_, wanted) in zip(verdicts, rows, strict=True))
+    by_wall, by_processor = (statistics.median(column) for column in zip(*speeds, strict=True))
+    return by_wall, by_processor, wrong
+
+
+def after_hostile_prefix() -> None:
+    """Print the speed of honest rows behind 10,000 hostile ones beside their speed before, and the memory it took."""
+    honest_speed(100)
+    before, memory = honest_speed(200), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    hostile = [*hostile_rows(REFUSED, PREFIX - 100), *hostile_rows(HANGING, 100)]
+    Random(4).shuffle(hostile)
+    start = time.monotonic()
+    paid = judged(hostile).count("correct")
+    taken = time.monotonic() - start
+    after = honest_speed(300)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) >> 10
+    limits = [resource.prlimit(pid, resource.RLIMIT_AS)[0] >> 20 for pid in shared_pool().pids()]
+    by_wall, by_processor = (b / a for a, b in zip(before[:2], after[:2], strict=True))
+    print(
+        f"{PREFIX:,} hostile rows: seconds={taken:.1f} paid={paid} memory: this process +{grown} MiB, "
+        f"workers at most {limits} MiB\n"
+        f"honest rows behind them: speed_ratio={by_processor:.2f} (by the wall clock {by_wall:.2f}, "
+        f"{before[0]:,.0f} rows/s before, {after[0]:,.0f} after) wrong={before[2] + after[2]}"
+    )
+
+
+def main() -> int:
     """Run all comparisons."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 600
     rng = Random(20_26)
@@ -107,10 +191,13 @@ def main() -> None:
     numeric = numeric_pairs(rng, count)
     mixed = numeric_pairs(rng, count * 7 // 10) + symbolic_pairs(rng, count * 3 // 10)
     rng.shuffle(mixed)
-    compare("numeric", numeric)
-    compare("mixed", mixed)
-    compare("repeats", mixed, warm=True)
+    good = [compare("numeric", numeric), compare("mixed", mixed), compare("repeats", mixed, warm=True)]
+    configure(workers=WORKERS, deadline=DEADLINE)
+    slowest_call()
+    hostile_among_honest()
+    after_hostile_prefix()
+    return 0 if all(good) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -30,7 +30,11 @@ MISTAKES = [
     ("generate: {sources: [{strategy: imported}]}", [], "give either path or dataset"),
     ("generate: {sources: [{strategy: template}]}", [], "missing key generate.sources.0.count"),
     ("generate: {sources: [{strategy: template, count: many}]}", [], "count: input should be a valid integer"),
-    ("teachers: [{model: m, prompt: free}]", [], "teachers.0.prompt: input should be 'boxed', 'plan' or 'think', got 'free'"),
+    (
+        "teachers: [{model: m, prompt: free}]",
+        [],
+        "teachers.0.prompt: input should be 'bare', 'boxed', 'plan' or 'think'",
+    ),
     ("", ["seed"], "--set seed: expected key.path=value"),
     ("", ["teachers.3.model=x"], "--set teachers.3.model=x: 3 is not a position in a list of 1"),
     ("", ["run.name=x"], "run is not a section"),

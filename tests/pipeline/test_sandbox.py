@@ -153,6 +153,45 @@ def test_endings(source: str, ending: str) -> None:
     assert time.monotonic() - start < 20
 
 
+def test_sleeping_counts_as_time_of_the_program() -> None:
+    assert 0.3 < run_python("import time; time.sleep(0.4)").seconds < 5
+
+
+@pytest.mark.slow
+def test_waiting_for_a_processor_does_not_count() -> None:
+    busy = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(busy) for _ in range(4 * (os.cpu_count() or 1))]
+    try:
+        started = time.monotonic()
+        run = run_python("import time\nwhile time.process_time() < 0.6: pass", limits=Limits(seconds=1.5))
+        taken = time.monotonic() - started
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    assert run.ending == "exited"
+    assert 0.5 < run.seconds < 1.5 < taken  # or the machine was not busy enough to tell
+
+
+def test_a_start_that_fails_is_tried_again() -> None:
+    """sandlock gives up where another process holds its lock for two seconds."""
+
+    class Box:
+        starts = 0
+
+        def popen(self, _command: list[str], **_streams: object) -> str:
+            self.starts += 1
+            if self.starts < 3:
+                raise RuntimeError("sandlock_popen failed")
+            return "started"
+
+    box = Box()
+    assert sandbox._started(box, ["true"], None) == "started"
+    box.starts = -99
+    with pytest.raises(SandboxUnavailable, match="popen failed"):
+        sandbox._started(box, ["true"], None)
+
+
 FORKS = ["os.fork()", "os.posix_spawn('/bin/true', ['true'], {})", "subprocess.run(['/bin/true'])"]
 FORKS += [
     f"raise_error(ctypes.CDLL(None, use_errno=True).syscall(56, {flags}, 0, 0, 0, 0))" for flags in (17, 273, 32785)
@@ -217,17 +256,35 @@ def test_replacing_the_output_file_achieves_nothing(replace: str) -> None:
     assert run_python(source).output == b"refused\n"
 
 
-def test_from_many_threads_and_from_a_forked_child() -> None:
+def test_from_many_threads() -> None:
     with ThreadPoolExecutor(6) as threads:
         runs = list(threads.map(lambda k: run_python(f"print({k} ** 2)").output, range(12)))
     assert runs == [f"{k * k}\n".encode() for k in range(12)]
-    holder = threading.Thread(target=run_python, args=("import time; time.sleep(1)",))
-    holder.start()
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if run_python("print(1)").output == b"1\n" else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    holder.join()
+
+
+def test_from_a_child_forked_while_other_threads_start_programs() -> None:
+    """A fork in the middle of a start must not leave the child with locks that nobody releases."""
+    stop = threading.Event()
+
+    def start_programs() -> None:
+        while not stop.is_set():
+            run_python("pass")
+
+    starters = [threading.Thread(target=start_programs) for _ in range(2)]
+    for starter in starters:
+        starter.start()
+    try:
+        for delay in range(8):
+            time.sleep(0.003 * delay)
+            child = os.fork()
+            if child == 0:
+                signal.alarm(60)  # one that hangs would hold sandlock's lock of the whole machine
+                os._exit(0 if run_python("print(1)").output == b"1\n" else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        for starter in starters:
+            starter.join()
 
 
 @pytest.fixture

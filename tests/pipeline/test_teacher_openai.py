@@ -31,7 +31,9 @@ def settings(urls: Iterable[str], *, model: str = MODEL_NAME, attempts: int = 5,
 def solve(teacher_settings: Teacher) -> list[Completion]:
     async def work() -> list[Completion]:
         async with open_teacher(teacher_settings) as teacher:
-            requests = [make_request((teacher.model, teacher.revision), teacher_settings, problem, 0) for problem in PROBLEMS]
+            requests = [
+                make_request((teacher.model, teacher.revision), teacher_settings, problem, 0) for problem in PROBLEMS
+            ]
             return await complete_requests(teacher, requests, "test")
 
     return asyncio.run(work())

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.verifiers import judge
+from pipeline.verifiers.budget import one_call
 from pipeline.verifiers.parsing import parse
 from pipeline.verifiers.worker import WorkerFailed, WorkerPool, configure, shared_pool
 from pipeline.verifiers.worker_process import decode, encode
@@ -72,6 +73,39 @@ def test_a_hanging_request_ends_at_the_deadline_and_its_worker_with_it(pool: Wor
         pool.ask(["sleep", ONE, TWO])
     assert DEADLINE <= time.monotonic() - start < DEADLINE + 10
     assert ends(pid)
+    assert pool.ask(["value", ONE, TWO]) == {"equal": True}
+
+
+def test_a_worker_that_gets_no_processor_is_waited_for(pool: WorkerPool) -> None:
+    (pid,) = pool.pids()
+    os.kill(pid, signal.SIGSTOP)
+    late = threading.Timer(DEADLINE + 1, os.kill, (pid, signal.SIGCONT))
+    late.start()
+    assert pool.ask(["value", ONE, TWO]) == {"equal": True}
+    late.join()
+    assert pool.pids() == [pid]
+
+
+def test_a_worker_that_gets_no_processor_is_not_waited_for_for_ever() -> None:
+    impatient = WorkerPool(workers=1, deadline=0.1)
+    impatient.ask(["value", ONE, TWO])
+    (pid,) = impatient.pids()
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(WorkerFailed, match="seconds"):
+        impatient.ask(["value", ONE, TWO])
+    assert ends(pid)
+    impatient.close()
+
+
+def test_the_requests_of_one_judgement_share_a_deadline(pool: WorkerPool) -> None:
+    with one_call():
+        assert pool.ask(["value", ONE, TWO]) == {"equal": True}
+        with pytest.raises(WorkerFailed, match="seconds"):
+            pool.ask(["sleep", ONE, TWO])
+        start = time.monotonic()
+        with pytest.raises(WorkerFailed, match="seconds"):
+            pool.ask(["sleep", ONE, TWO])
+        assert time.monotonic() - start < DEADLINE / 2
     assert pool.ask(["value", ONE, TWO]) == {"equal": True}
 
 
@@ -170,4 +204,4 @@ def test_hostile_rows_among_honest_ones(small_shared_pool: None) -> None:
     taken = time.monotonic() - start
     assert all(v == "correct" for v, (_, is_honest) in zip(verdicts, rows, strict=True) if is_honest)
     assert all(v != "correct" for v, (_, is_honest) in zip(verdicts, rows, strict=True) if not is_honest)
-    assert taken < len(hostile) * DEADLINE / 2 * 1.2 + 1.5
+    assert taken < len(hostile) * DEADLINE / 2 * 2 + 10  # room for a busy machine; bench_verifier.py measures it
