@@ -18,6 +18,7 @@ FILTERS: Final[dict[str, str]] = {
     "no agreement": "has no gold, and the panel's answers do not agree on one",
     "several stable answers": "has no gold, and the panel is split between answers: it is ambiguous",
     "no committed answer": "has no gold, and no completion commits to an answer",
+    "rounded gold": "has no gold, and the panel agrees on a decimal that is a fraction cut short",
     "not confirmed": "was written to its answer, and the panel does not come to it",
     "disputed gold": "no completion reaches the gold, and the panel agrees on another answer",
     "unsolved": "no model of the panel reaches the gold",

@@ -5,9 +5,11 @@ or repaired; one that a program proved stands. A problem that has no stable answ
 with the votes. Self-consistency after Wang et al. 2023 (arXiv 2203.11171); voices are models, or prompts of one model.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 from pipeline.config import Agree
@@ -21,6 +23,8 @@ from pipeline.verifiers.golds import SPECIFICATIONS, canonical_form, check_gold,
 STAGE: Final = "agree"
 MANY_ANSWERS: Final = 20  # of a long tail of answers, so many are kept as evidence
 PROVING_STRATEGIES: Final = ("template", "reasoning_gym")
+SMALL_DENOMINATORS: Final = (3, 6, 7, 9, 11, 12, 13)
+_DECIMAL: Final = re.compile(r"-?\d{1,12}\.(\d{2,12})")
 PROVING_GENERATORS: Final = ("backward/inverse", "backward/mask")
 
 
@@ -123,6 +127,9 @@ def _adopt(problem: Problem, votes: Votes, settings: Agree) -> Agreement | Rejec
         count = f"{votes.counts[top]} of {votes.counts.total()} votes by {len(votes.voices[top])} voices for {top[:80]}"
         return _refusal(problem, "no agreement", f"{count}; {_demanded(settings)}", votes, share)
     adopted = replace(problem, answer=votes.spelling[top])
+    if looks_rounded(votes.spelling[top]):
+        text = f"the panel agrees on {votes.spelling[top]}, which is a fraction cut short: no exact gold"
+        return _refusal(problem, "rounded gold", text, votes, share)
     fault = check_gold(adopted)
     if fault is not None:
         return _refusal(problem, "no agreement", f"the agreed answer cannot be a gold: {fault}", votes, share)
@@ -157,6 +164,16 @@ def _agreement(problem: Problem, status: GoldStatus, answer: str, votes: Votes, 
     share = votes.counts[form or ""] / votes.counts.total() if votes.counts else None
     voices = votes.voices.get(form or "", ())
     return Agreement(problem.id, status, answer, problem.answer, votes.evidence, voices, share)
+
+
+def looks_rounded(answer: str) -> bool:
+    """Tell whether a decimal is what a fraction with a small denominator rounds to: 13.33 is 40/3 cut short."""
+    found = _DECIMAL.fullmatch(answer)
+    if found is None:
+        return False
+    places, value = len(found[1]), Fraction(answer)
+    close = (Fraction(round(value * d), d) for d in SMALL_DENOMINATORS)
+    return any(fraction != value and round(fraction, places) == value for fraction in close)
 
 
 def _two_best(votes: Votes) -> tuple[str, int]:

@@ -90,9 +90,20 @@ def pool(
     out.print(write_pool(folder_of(run), distribution, count, output, seed=seed, split=split), soft_wrap=True)
 
 
+def preflight(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of a training")],
+    overrides: Overrides = None,
+) -> None:
+    """Check a training before it starts: the loss mask, the length budget, the chat template, the verifier's view."""
+    from flows.preflight_command import preflight as check
+
+    raise typer.Exit(check(config, overrides or ()))
+
+
 RUN_VERBS: Final[dict[str, Callable[..., Any]]] = {
     "explain": explain,
     "refilter": refilter,
     "recalibrate": recalibrate,
     "pool": pool,
+    "preflight": preflight,
 }

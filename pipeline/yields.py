@@ -113,12 +113,12 @@ def _cells(row: Yield) -> tuple[str, ...]:
 
 
 def yields_table(rows: Sequence[Yield]) -> Table:
-    """Return the yields for the terminal."""
+    """Return the yields for the terminal; the reasons stand in the funnel."""
     table = Table(title="yield by strategy", title_justify="left")
-    for head in _HEADS:
+    for head in _HEADS[:-1]:
         table.add_column(head, justify="right" if head in _HEADS[1:6] else "left")
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row)[:-1])
     return table
 
 

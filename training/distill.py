@@ -1,43 +1,37 @@
-"""Fine-tune a student on verified traces: TRL's SFTTrainer on the export of one or several runs.
+"""Fine-tune a student on verified traces: TRL's SFTTrainer on the export of one or several runs, or other SFT rows.
 
-The loss is on the completion only and nothing is cut; both are checked on the trainer's own rows before the first step.
-A killed training goes on from its last checkpoint on the same command; a finished one is left alone.
+The loss is on the completion only and nothing is cut; the preflight runs before the first step, on the trainer's own
+rows too. All weights or low-rank adapters, on one device or under `accelerate launch`. A killed training goes on from
+its last checkpoint on the same command; a finished one is left alone.
 """
 
-import json
 import os
 import shlex
-import shutil
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.errors import GradatimError
-from pipeline.manifest import run_lock
 from pipeline.models import ModelFolder, resolve
-from pipeline.records import canonical_json, content_id
-from pipeline.seeds import rng_for
+from pipeline.records import content_id
 from pipeline.store import write_text
 from training.exports import SftData, SftRow, read_sft
-from training.held_out import TRAINED_ON, training_record
-from training.preflight import check_trained, length_budget, render
-from training.settings import CARD, StudentConfig, help_text
-from training.trainer import build_trainer, keep_freed_memory, last_whole_checkpoint, load_student
-
-STARTED: Final = "started.json"
-CHECKPOINTS: Final = "checkpoints"
-PACKAGES: Final = ("torch", "transformers", "trl", "accelerate", "datasets")
-
-
-class OtherTraining(GradatimError):
-    """The output folder holds another training."""
+from training.lengths import length_budget
+from training.loss_mask import check_trained
+from training.mixture import chosen_rows
+from training.model_card import model_card
+from training.outputs import CHECKPOINTS, PACKAGES, OtherTraining, begin, finish, first_process, locked, train_to_end
+from training.packing import check_packing
+from training.preflight import Checked, preflight, say
+from training.settings import StudentConfig, help_text
+from training.trainer import build_trainer, keep_freed_memory, load_model, load_tokenizer, merge_adapter
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,10 @@ class Lesson:
 
     @property
     def fingerprint(self) -> str:
-        settings = {"seed": self.config.seed, **self.config.sft.model_dump(exclude={"report_to", "checkpoint_steps"})}
+        free = {"report_to", "checkpoint_steps", "check_answers"}
+        settings = {"seed": self.config.seed, **self.config.sft.model_dump(mode="json", exclude=free)}
+        if template := self.config.sft.chat_template_path:
+            settings["chat_template"] = template.read_text(encoding="utf-8") if template.is_file() else None
         exports = [[export.run, export.hash] for export in self.data.exports]
         rows = [row.completion_id for row in self.train]
         return content_id("distillation", self.student.revision, exports, rows, settings)
@@ -63,8 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     try:
         config = parse_model(StudentConfig, options.config, options.set)
-        with run_lock(config.output):
-            distill(config, _next_command(options))
+        distill(config, _next_command(options))
     except (ConfigError, OtherTraining) as error:
         print(error, file=sys.stderr)
         return 2
@@ -77,19 +73,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def distill(config: StudentConfig, next_command: str) -> None:
     """Train the student of a configuration unless that is done already."""
     data = read_sft(config.data)
-    lesson = Lesson(config, resolve(config.student, revision=config.revision), data, _limited(config, data.train))
-    console = Console()
-    if _begin(lesson):
-        _say(console, f"Nothing to do: {config.output} holds this student already.\nNext: {next_command}")
-        return
-    trainer, max_length = _prepare(lesson, console)
-    metrics = _train(trainer, lesson, console)
-    _save(trainer, lesson, max_length, metrics)
-    _say(console, _summary(lesson, metrics, next_command))
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True, markup=False)
+    rows = chosen_rows(data.train, config)
+    lesson = Lesson(config, resolve(config.student, revision=config.revision), data, rows)
+    console = Console(quiet=not first_process())
+    with locked(config.output):
+        if begin(config.output, lesson.fingerprint):
+            say(console, f"Nothing to do: {config.output} holds this student already.\nNext: {next_command}")
+            return
+        trainer, checked, max_length = _prepare(lesson, console)
+        metrics = train_to_end(trainer, config.output)
+        if lesson.data.validation:
+            metrics["validation_loss"] = trainer.evaluate()["eval_loss"]
+        _save(trainer, lesson, checked, max_length, metrics)
+        say(console, _summary(lesson, len(checked.rows), metrics, next_command))
+        trainer.accelerator.end_training()
 
 
 def _options(arguments: Sequence[str] | None) -> Namespace:
@@ -109,109 +106,72 @@ def _next_command(options: Namespace) -> str:
     return shlex.join(["python", "training/evaluate.py", "--config", str(options.config), *changes])
 
 
-def _limited(config: StudentConfig, rows: list[SftRow]) -> list[SftRow]:
-    limit = config.sft.limit
-    if limit is None or limit >= len(rows):
-        return rows
-    chosen = rng_for("distill/limit", config.seed, 0).sample(range(len(rows)), limit)
-    return [rows[i] for i in sorted(chosen)]
-
-
-def _begin(lesson: Lesson) -> bool:
-    """Return whether the training is finished; otherwise note in the output folder which training it is for."""
-    output = lesson.config.output
-    for name in (CARD, STARTED):
-        path = output / name
-        if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["fingerprint"] != lesson.fingerprint:
-            raise OtherTraining(
-                f"{output}: holds a student trained on other data or in another way; choose another folder "
-                "(--set output=...) or delete this one"
-            )
-    if (output / CARD).is_file():
-        _tidy(output)
-        return True
-    write_text(canonical_json({"fingerprint": lesson.fingerprint}), output / STARTED)
-    return False
-
-
-def _prepare(lesson: Lesson, console: Console) -> tuple[Any, int]:
-    """Build the trainer and check what it was given. Returns it with the length budget in tokens."""
-    sft, validation = lesson.config.sft, lesson.data.validation
-    model, tokenizer, stops = load_student(lesson.student.path, sft.precision)
-    rows = [render(tokenizer, row) for row in lesson.train]
-    validation_rows = [render(tokenizer, row) for row in validation]
-    max_length = length_budget([*rows, *validation_rows], sft.max_length)
+def _prepare(lesson: Lesson, console: Console) -> tuple[Any, Checked, int]:
+    """Check the rows, build the trainer and check what it was given. Returns it with the rows and the length budget."""
+    sft, seed = lesson.config.sft, lesson.config.seed
+    tokenizer, special = load_tokenizer(lesson.student.path, sft.chat_template_path)
+    checked = preflight(tokenizer, special, lesson.train, sft, seed=seed, console=console)
+    validation = preflight(tokenizer, special, lesson.data.validation, sft, seed=seed, console=Console(quiet=True)).rows
+    model = load_model(lesson.student.path, sft.precision, sft.attn_implementation)
+    if sft.packing and first_process():
+        check_packing(model, checked.rows, autocast=sft.precision == "autocast")
+    max_length = sft.max_length if sft.packing else length_budget([*checked.rows, *validation], sft.max_length)
     trainer = build_trainer(
         model,
         tokenizer,
-        lesson.train,
+        checked.rows,
         validation,
         settings=sft,
         max_length=max_length,
         folder=lesson.config.output / CHECKPOINTS,
-        seed=lesson.config.seed,
+        seed=seed,
     )
-    check_trained(tokenizer, stops, rows, trainer.train_dataset)
-    check_trained(tokenizer, stops, validation_rows, trainer.eval_dataset or [])
-    left_out = "".join(f", {count:,} left out ({why})" for why, count in lesson.data.left_out.items() if count)
-    learned = sum(len(row.tokens) - row.prompt_length for row in rows)
-    _say(
+    check_trained(tokenizer, checked.rows, trainer.train_dataset)
+    check_trained(tokenizer, validation, trainer.eval_dataset or [])
+    left_out = "".join(f", {count:,} left out ({why})" for why, count in _left_out(lesson, checked).items() if count)
+    learned = sum(len(row.tokens) - row.prompt_length for row in checked.rows)
+    packs = f" in {len(trainer.train_dataset):,} packs" if sft.packing else ""
+    say(
         console,
-        f"{lesson.student.name}: {len(rows):,} traces{left_out}, {learned:,} completion tokens, "
+        f"{lesson.student.name}: {len(checked.rows):,} traces{packs}{left_out}, {learned:,} completion tokens, "
         f"max_length {max_length}; prompt masked, answer and end of turn learned in every row.",
     )
-    return trainer, max_length
+    return trainer, checked, max_length
 
 
-def _train(trainer: Any, lesson: Lesson, console: Console) -> dict[str, float]:
-    """Train, from the last whole checkpoint if there is one. Returns losses (nats per token), steps and seconds."""
-    checkpoint = last_whole_checkpoint(lesson.config.output / CHECKPOINTS)
-    if checkpoint:
-        _say(console, f"Going on from {checkpoint}.")
-    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    logged = [row["loss"] for row in trainer.state.log_history if "loss" in row]
-    metrics = {
-        "steps": trainer.state.global_step,
-        "seconds": result.metrics["train_runtime"],
-        "first_loss": logged[0] if logged else result.training_loss,
-        "last_loss": logged[-1] if logged else result.training_loss,
-    }
-    if lesson.data.validation:
-        metrics["validation_loss"] = trainer.evaluate()["eval_loss"]
-    return metrics
+def _left_out(lesson: Lesson, checked: Checked) -> dict[str, int]:
+    return {**lesson.data.left_out, "too long": checked.too_long}
 
 
-def _save(trainer: Any, lesson: Lesson, max_length: int, metrics: dict[str, float]) -> None:
-    """Write model, tokenizer and what it was trained on; the card comes last, it marks a finished training."""
-    output = lesson.config.output
-    trainer.save_model(str(output))
-    (output / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody needs
-    record = training_record([row.problem_id for row in lesson.train], [row.prompt for row in lesson.train])
-    write_text(canonical_json(record), output / TRAINED_ON)
+def _save(trainer: Any, lesson: Lesson, checked: Checked, max_length: int, metrics: dict[str, float]) -> None:
+    """Write the model, its card and what it was trained on; gradatim.json comes last, it marks a finished training."""
+    output, lora = lesson.config.output, lesson.config.sft.lora
+    if lora and lora.merge:
+        merge_adapter(trainer, output)
     card = {
         "fingerprint": lesson.fingerprint,
         "base": {"name": lesson.student.name, "revision": lesson.student.revision},
         "data": [{"run": export.run, "hash": export.hash} for export in lesson.data.exports],
-        "rows": {"train": len(lesson.train), "validation": len(lesson.data.validation), **lesson.data.left_out},
+        "rows": {
+            "train": len(checked.rows),
+            "validation": len(lesson.data.validation),
+            "left out": _left_out(lesson, checked),
+        },
+        "notes": dict(checked.notes),
         "max_length": max_length,
         "metrics": metrics,
         "config": lesson.config.model_dump(mode="json"),
-        "packages": {name: version(name) for name in PACKAGES},
     }
-    write_text(json.dumps(card, indent=2, sort_keys=True, ensure_ascii=False) + "\n", output / CARD)
-    _tidy(output)
+    if first_process():
+        write_text(model_card(card, {name: version(name) for name in PACKAGES}), output / "README.md")
+    rows = [row.row for row in checked.rows]
+    finish(output, trainer, card, [row.problem_id for row in rows], [row.prompt for row in rows])
 
 
-def _tidy(output: Path) -> None:
-    """Remove what only an unfinished training needs."""
-    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
-    (output / STARTED).unlink(missing_ok=True)
-
-
-def _summary(lesson: Lesson, metrics: dict[str, float], next_command: str) -> str:
+def _summary(lesson: Lesson, rows: int, metrics: dict[str, float], next_command: str) -> str:
     validation = f", validation loss {metrics['validation_loss']:.3f}" if "validation_loss" in metrics else ""
     return (
-        f"Trained {lesson.student.name} on {len(lesson.train):,} traces: {metrics['steps']:.0f} steps in "
+        f"Trained {lesson.student.name} on {rows:,} traces: {metrics['steps']:.0f} steps in "
         f"{metrics['seconds'] / 60:.1f} min, loss {metrics['first_loss']:.3f} to {metrics['last_loss']:.3f}"
         f"{validation}.\n"
         f"Student: {lesson.config.output}\nNext: {next_command}"

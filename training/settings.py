@@ -5,7 +5,7 @@ Defaults are for a 135M student on a CPU with two cores and a few hundred traces
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -18,6 +18,18 @@ CARD: Final = "gradatim.json"  # in a student's folder: what it was made from; t
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Lora(_Section):
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685); names are peft's."""
+
+    r: int = Field(16, gt=0, description="rank of the adapters")
+    alpha: float = Field(32, gt=0, description="adapters are scaled by alpha / r")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the adapters")
+    target_modules: str | tuple[str, ...] = Field(
+        "all-linear", description="layers that get one: names, a regular expression, or all-linear (all but the head)"
+    )
+    merge: bool = Field(True, description="write the merged model, and the adapter to adapter/; else the adapter alone")
 
 
 class Sft(_Section):
@@ -33,7 +45,30 @@ class Sft(_Section):
     scheduler: Literal["cosine", "linear", "constant_with_warmup"] = Field("cosine", description="how it falls again")
     weight_decay: float = Field(0.0, ge=0, description="AdamW's weight decay")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
-    max_length: int = Field(1024, gt=0, description="longest row in tokens; a longer one stops the training")
+    max_length: int = Field(1024, gt=0, description="length budget of a row in tokens, and the size of a pack")
+    too_long: Literal["refuse", "leave out"] = Field(
+        "refuse", description="what becomes of rows longer than max_length; none is ever cut"
+    )
+    packing: bool = Field(
+        False, description="put rows together up to max_length; refused where the attention would mix them"
+    )
+    mixture: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        {},
+        description="weights by tag (family, too easy, behaviour:backtracking, level:3, ...): 2 doubles, 0 leaves out",
+    )
+    lora: Lora | None = Field(None, description="train low-rank adapters instead of all weights; {} takes the defaults")
+    chat_template_path: Path | None = Field(
+        None, description="Jinja file that replaces the student's chat template and is saved with it"
+    )
+    prefilled_think: Literal["refuse", "allow"] = Field(
+        "refuse", description="whether the chat template may open <think> itself, so that the student never learns to"
+    )
+    check_answers: int = Field(
+        1000, ge=0, description="so many rows, drawn by the seed, the verifier must accept as they are learned"
+    )
+    attn_implementation: str | None = Field(
+        None, description="attention of transformers: eager, sdpa, flash_attention_2, ...; by default its own choice"
+    )
     precision: Literal["autocast", "float32", "bfloat16"] = Field(
         "autocast", description="float32 weights with bfloat16 arithmetic, all float32, or all bfloat16"
     )
@@ -62,7 +97,10 @@ class StudentConfig(_Section):
 
     student: str = Field(description="the model to train: a catalogue name, a local folder or a Hub id")
     revision: str | None = Field(None, description="revision of a Hub id")
-    data: tuple[Path, ...] = Field(min_length=1, description="run folders; their export/sft is trained on")
+    data: tuple[Path, ...] = Field(
+        min_length=1,
+        description="run or export folders, JSONL or Parquet files, or Hub ids (organisation/name@revision)",
+    )
     output: Path = Field(description="folder for the trained model")
     seed: int = Field(0, ge=0, description="order of the rows and every other random choice")
     sft: Sft = Sft()
@@ -76,11 +114,18 @@ def help_text(model: type[BaseModel] = StudentConfig) -> str:
 
 def _lines(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from _lines(inner, f"{prefix}{name}.")
-        else:
+        inner = _section(field)
+        if inner is None or field.default is None:
             yield f"  {prefix + name:<30} {field.description} [{_default(field)}]"
+        if inner is not None:
+            yield from _lines(inner, f"{prefix}{name}.")
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the section that a key holds; None for a value, or where one of several sections may stand."""
+    kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
+    sections = [kind for kind in kinds if issubclass(kind, BaseModel)]
+    return sections[0] if len(sections) == 1 else None
 
 
 def _default(field: FieldInfo) -> str:
@@ -92,4 +137,4 @@ def _default(field: FieldInfo) -> str:
         return " | ".join(f"{c} (default)" if c == value else c for c in choices)
     if isinstance(value, BaseModel):
         return "see pipeline/config.py"
-    return "none" if value in (None, ()) else str(value)
+    return "none" if value in (None, (), {}) else str(value)

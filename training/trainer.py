@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer as our training scripts use it: nothing cut, a quiet bar, checkpoints that are known to be whole.
+"""TRL's SFTTrainer as our training scripts use it: rows as the preflight rendered them, a quiet bar, whole checkpoints.
 
 torch, transformers and TRL are imported inside the functions, so that --help and mistakes in a configuration are quick.
 """
@@ -7,45 +7,74 @@ import ctypes
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from training.exports import SftRow
-from training.settings import Sft
+from pipeline.config_files import ConfigError
+from training.loss_mask import labels_of
+from training.settings import Lora, Sft
+from training.templates_check import Rendered, Special
 
 PREFIX: Final = "checkpoint-"
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 NEVER: Final = 2**31 - 1
 
 
-def load_student(folder: Path, precision: str) -> tuple[Any, Any, set[int]]:
-    """Return model, tokenizer and the tokens that end the model's generation."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def load_tokenizer(folder: Path, chat_template_path: Path | None = None) -> tuple[Any, Special]:
+    """Return a student's tokenizer, with another chat template if one is given, and its special tokens. Loads no
+    weights."""
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if chat_template_path is not None:
+        try:
+            tokenizer.chat_template = chat_template_path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"sft.chat_template_path: {chat_template_path}: {error.strerror}") from None
+    config = AutoConfig.from_pretrained(folder)
+    if (folder / "generation_config.json").is_file():
+        ends = GenerationConfig.from_pretrained(folder).eos_token_id
+    else:
+        ends = getattr(config, "eos_token_id", None)
+    stops = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
+    return tokenizer, Special(frozenset(stops), config.get_text_config().vocab_size)
+
+
+def load_model(folder: Path, precision: str, attn_implementation: str | None = None) -> Any:
+    """Return a model with float32 weights (bfloat16 ones for precision bfloat16) and the attention asked for."""
+    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # the trainer's own bar is a callback and stays
-    tokenizer = AutoTokenizer.from_pretrained(folder)
     dtype = "bfloat16" if precision == "bfloat16" else "float32"
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    ends = model.generation_config.eos_token_id
-    stops = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
-    return model, tokenizer, stops
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation=attn_implementation)
+    except (ImportError, ValueError) as error:
+        if attn_implementation is None:
+            raise
+        why = str(error).splitlines()[0]
+        raise ConfigError(f"sft.attn_implementation: {attn_implementation}: {why}") from None
+
+
+def load_student(folder: Path, precision: str) -> tuple[Any, Any, frozenset[int]]:
+    """Return model, tokenizer and the tokens that end the model's generation."""
+    tokenizer, special = load_tokenizer(folder)
+    return load_model(folder, precision), tokenizer, special.stops
 
 
 def build_trainer(
     model: Any,
     tokenizer: Any,
-    train: Sequence[SftRow],
-    validation: Sequence[SftRow],
+    train: Sequence[Rendered],
+    validation: Sequence[Rendered],
     *,
     settings: Sft,
     max_length: int,
     folder: Path,
     seed: int,
 ) -> Any:
-    """Build the SFTTrainer; its checkpoints go to `folder`."""
+    """Build the SFTTrainer on rendered rows; its checkpoints go to `folder`."""
     from datasets import disable_progress_bars
     from transformers.trainer_callback import ProgressCallback
     from trl import SFTTrainer
@@ -53,11 +82,15 @@ def build_trainer(
     disable_progress_bars()
     trainer = SFTTrainer(
         model=model,
-        args=_arguments(settings, max_length, folder, seed),
+        args=training_arguments(settings, max_length, folder, seed),
         train_dataset=_dataset(train),
         eval_dataset=_dataset(validation) if validation else None,
         processing_class=tokenizer,
+        peft_config=_lora(settings.lora) if settings.lora else None,
     )
+    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+    if sharded and settings.lora and settings.lora.merge:
+        raise ConfigError("sft.lora.merge: needs whole weights in every process; say false under FSDP and DeepSpeed")
     trainer.remove_callback(ProgressCallback)
     bar = ProgressCallback()
     bar.on_log = partial(_loss_on_the_bar, bar)  # instead of a line of figures every few steps
@@ -65,15 +98,18 @@ def build_trainer(
     return trainer
 
 
-def _arguments(settings: Sft, max_length: int, folder: Path, seed: int) -> Any:
+def training_arguments(settings: Sft, max_length: int, folder: Path, seed: int) -> Any:
+    """Return the SFTConfig of the settings."""
     import torch
     from trl import SFTConfig
 
     accelerated = torch.accelerator.is_available()
     return SFTConfig(
         output_dir=str(folder),
+        run_name=folder.parent.name,
         max_length=max_length,
-        completion_only_loss=True,
+        packing=settings.packing,
+        eval_packing=False,
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,
         learning_rate=settings.learning_rate,
@@ -91,17 +127,37 @@ def _arguments(settings: Sft, max_length: int, folder: Path, seed: int) -> Any:
         save_steps=settings.checkpoint_steps,
         save_total_limit=2,  # a kill while the second is written must leave the first
         logging_steps=1,
+        ddp_find_unused_parameters=False,
         report_to=settings.report_to,
         seed=seed,
     )
 
 
-def _dataset(rows: Sequence[SftRow]) -> Any:
+def _dataset(rows: Sequence[Rendered]) -> Any:
+    """Tokens and labels that were checked: the trainer need not render and tokenise every row twice again."""
     from datasets import Dataset
 
-    return Dataset.from_list(
-        [{"prompt": [asdict(m) for m in row.prompt], "completion": [asdict(m) for m in row.completion]} for row in rows]
+    return Dataset.from_list([{"input_ids": row.tokens, "labels": labels_of(row)} for row in rows])
+
+
+def _lora(settings: Lora) -> Any:
+    from peft import LoraConfig
+
+    modules = settings.target_modules
+    return LoraConfig(
+        r=settings.r,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=modules if isinstance(modules, str) else list(modules),
+        task_type="CAUSAL_LM",
     )
+
+
+def merge_adapter(trainer: Any, output: Path) -> None:
+    """Write the adapter to adapter/ and put the merged model in its place, which is what the trainer then saves."""
+    trainer.save_model(str(output / "adapter"))
+    (output / "adapter" / "training_args.bin").unlink(missing_ok=True)
+    trainer.model = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
 
 
 def _loss_on_the_bar(bar: Any, *_: object, logs: dict[str, Any], **__: object) -> None:

@@ -183,12 +183,12 @@ def _quiz(p: Sharing) -> str:
     more, less = p.names[p.more], p.names[p.less]
     first, second, *_ = p.names
     pairs = [
-        f"{count_of(part, 'point')} scored by {name}" for name, part in zip(p.names[1:], p.ratios[0][1:], strict=False)
+        f"{name} scores {count_of(part, 'point')}" for name, part in zip(p.names[1:], p.ratios[0][1:], strict=False)
     ]
-    matched = f"For every {count_of(p.ratios[0][0], 'point')} scored by {first} there are {join_and(pairs)}"
+    matched = f"For every {count_of(p.ratios[0][0], 'point')} that {first} scores, {join_and(pairs)}"
     if len(p.ratios) == 2:
         whole, part = (count_of(n, "point") for n in p.ratios[1])
-        matched += f", and for every {whole} scored by {second} there are {part} scored by {p.names[2]}"
+        matched += f", and for every {whole} that {second} scores, {p.names[2]} scores {part}"
     told = {
         "total": f"The final scores add up to {p.value:,}.",
         "difference": f"{more} finishes {p.value:,} points ahead of {less}.",
@@ -201,7 +201,7 @@ def _quiz(p: Sharing) -> str:
 FAMILY = Family(
     name="ratio_share",
     domain="ratios",
-    version=1,
+    version=2,
     answer_type="integer",
     levels=(1, 2, 3, 4),
     sample=sample,

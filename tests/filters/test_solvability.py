@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from filters.solvability import settle
+from filters.solvability import looks_rounded, settle
 from pipeline.config import Agree
 from pipeline.records import Agreement, Completion, Problem, Provenance, Rejection, Strategy, make_problem
 
@@ -42,6 +42,26 @@ ADOPTIONS = [
     ({"a": "- -", "b": "~"}, "no committed answer", "commits to an answer"),
     ({}, "no committed answer", "commits to an answer"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "rounded"),
+    [
+        ("13.33", True),
+        ("66.67", True),
+        ("0.1667", True),
+        ("83.75", False),
+        ("37.5", False),
+        ("12.37", False),
+        ("4", False),
+    ],
+)
+def test_a_fraction_that_was_cut_short_is_no_gold(answer: str, rounded: bool) -> None:
+    assert looks_rounded(answer) is rounded
+    found = settle(problem(None, "written"), panel(a=f"{answer} {answer}", b=answer), Agree())
+    assert (found.filter if isinstance(found, Rejection) else found.status) == (
+        "rounded gold" if rounded else "adopted"
+    )
 
 
 @pytest.mark.parametrize(("answers", "outcome", "detail"), ADOPTIONS)

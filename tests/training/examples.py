@@ -13,7 +13,7 @@ from pipeline.prompts import render_prompt
 from pipeline.records import Problem
 from pipeline.store import file_digest
 from training.exports import SftRow
-from training.preflight import Rendered, render
+from training.templates_check import Rendered, render
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -35,6 +35,11 @@ def sft_row(problem: Problem, sample_index: int = 0) -> dict[str, Any]:
         "problem_id": problem.id,
         "completion_id": f"{problem.id}-{sample_index}",
         "family": problem.family,
+        "level": 1,
+        "tags": ["keep"],
+        "answer": problem.answer,
+        "answer_type": problem.answer_type,
+        "verifier": problem.verifier,
     }
 
 
@@ -69,23 +74,30 @@ def write_run(folder: Path, **splits: list[dict[str, Any]]) -> Path:
 class CharTokenizer:
     """One token per character, with a chat template that a test can break."""
 
+    chat_template = "written in Python"
+    eos_token_id = pad_token_id = ord("$")
+
     def __init__(self, end: str = "$", opening: str = "A:", strip_thinking: bool = False) -> None:
         self.end, self.opening, self.strip_thinking = end, opening, strip_thinking
 
     def apply_chat_template(
-        self, messages: list[dict[str, str]], *, add_generation_prompt: bool, **_: object
-    ) -> dict[str, list[int]]:
+        self, conversations: list[list[dict[str, str]]], *, add_generation_prompt: bool, **_: object
+    ) -> dict[str, list[list[int]]]:
+        texts = [self._text(messages) + (self.opening if add_generation_prompt else "") for messages in conversations]
+        return {"input_ids": [[ord(c) for c in text] for text in texts]}
+
+    def _text(self, messages: list[dict[str, str]]) -> str:
         text = ""
         for message in messages:
             content = message["content"]
             if self.strip_thinking:
                 content = content.rpartition("</think>")[2]
             text += ("A:" if message["role"] == "assistant" else "U:") + content + self.end
-        return {"input_ids": [ord(c) for c in text + (self.opening if add_generation_prompt else "")]}
+        return text
 
     def decode(self, tokens: list[int]) -> str:
         return "".join(map(chr, tokens))
 
 
 def rendered(tokenizer: CharTokenizer, rows: list[SftRow]) -> list[Rendered]:
-    return [render(tokenizer, row) for row in rows]
+    return render(tokenizer, frozenset({ord("$")}), rows)

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +13,15 @@ from typing import Any
 
 import pytest
 
-from tests.training.examples import CHATML, problems, sft_row, write_run
+from tests.training.examples import problems, sft_row, write_run
+from tests.training.students import save_student, template
 from training import distill
-from training.exports import read_sft
-from training.preflight import IGNORED, render
-from training.settings import Sft
-from training.trainer import build_trainer, last_whole_checkpoint, load_student
+from training.exports import SftRow, read_sft
+from training.loss_mask import IGNORED, labels_of
+from training.packing import check_packing
+from training.settings import Lora, Sft
+from training.templates_check import PreflightError, Rendered, render
+from training.trainer import build_trainer, last_whole_checkpoint, load_model, load_tokenizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -28,36 +32,8 @@ SCRIPT = Path(distill.__file__)
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Llama of two layers with a byte-level tokenizer and ChatML."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    start, end = special = ["<|im_start|>", "<|im_end|>"]
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: i for i, token in enumerate([*special, *alphabet])}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token=end, pad_token=end)
-    tokenizer.add_special_tokens({"additional_special_tokens": [start]})
-    tokenizer.chat_template = CHATML
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=1024,
-        eos_token_id=1,
-        pad_token_id=1,
-        bos_token_id=0,
-    )
-    folder = tmp_path_factory.mktemp("student")
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    """A random Llama of two layers with a byte-level tokenizer and SmolLM2's chat template."""
+    return save_student(tmp_path_factory.mktemp("student"), template("smollm2"))
 
 
 @pytest.fixture
@@ -101,31 +77,124 @@ def test_two_steps_train_what_they_should(config: Path, student: Path, capsys: p
     assert not list(output.glob("*.bin"))
     assert not (output / "checkpoints").exists()
 
+    page = (output / "README.md").read_text()
+    assert "hash of demo" in page
+    assert "2 steps" in page
 
-def test_the_trainer_masks_the_prompt_and_learns_the_end_of_turn(config: Path, tmp_path: Path, student: Path) -> None:
-    rows = read_sft([tmp_path / "demo"]).train
-    model, tokenizer, stops = load_student(student, "float32")
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_two_steps_with_low_rank_adapters(config: Path, student: Path, merge: bool) -> None:
+    changes = ["sft.max_steps=2", f"sft.lora={{r: 4, merge: {str(merge).lower()}}}", "sft.mixture={keep: 2}"]
+    assert distill.main(["--config", str(config), "--set", *changes]) == 0
+    output = config.parent / "out"
+    card = json.loads((output / "gradatim.json").read_text())
+    assert card["rows"]["train"] == 2 * ROWS
+    assert all(math.isfinite(card["metrics"][name]) for name in ("first_loss", "last_loss", "validation_loss"))
+    adapter = output / "adapter" if merge else output
+    assert (adapter / "adapter_model.safetensors").is_file()
+    assert (output / "model.safetensors").is_file() == merge
+    assert "hash of demo" in (output / "README.md").read_text()
+    assert not list(output.rglob("*.bin"))
+    if merge:
+        before, after = weights(student), weights(output)
+        moved = {name for name in before if not (before[name] == after[name]).all()}
+        assert moved == {name for name in before if name.endswith("_proj.weight")}
+
+
+def tiny_trainer(student: Path, folder: Path, rows: list[SftRow], settings: Sft) -> tuple[Any, Any, list[Rendered]]:
+    tokenizer, special = load_tokenizer(student)
+    rendered = render(tokenizer, special.stops, rows)
     trainer = build_trainer(
-        model, tokenizer, rows, [], settings=Sft(batch_size=4), max_length=1024, folder=tmp_path / "c", seed=0
+        load_model(student, "float32"),
+        tokenizer,
+        rendered,
+        [],
+        settings=settings,
+        max_length=1024,
+        folder=folder,
+        seed=0,
     )
+    return trainer, tokenizer, rendered
+
+
+@pytest.mark.parametrize("settings", [Sft(batch_size=4), Sft(batch_size=4, packing=True), Sft(lora=Lora())])
+def test_a_batch_masks_the_prompt_and_learns_the_end_of_turn(
+    config: Path, tmp_path: Path, student: Path, settings: Sft
+) -> None:
+    trainer, tokenizer, _ = tiny_trainer(student, tmp_path / "c", read_sft([tmp_path / "demo"]).train, settings)
     batch = next(iter(trainer.get_train_dataloader()))
-    assert len(stops) == 1
+    assert ("position_ids" in batch) == settings.packing
     for tokens, labels in zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True):
         prompt = tokenizer.decode([t for t, label in zip(tokens, labels, strict=True) if label == IGNORED])
         learned = tokenizer.decode([label for label in labels if label != IGNORED])
         assert "<|im_start|>assistant\n" in prompt
         assert "\\boxed{}" in prompt  # of the instructions
+        assert "Try" not in prompt
+        assert "<|im_start|>" not in learned
         assert learned.startswith("<think>\nTry 1")
         assert learned.endswith("}<|im_end|>\n")
-    assert [r["input_ids"] for r in trainer.train_dataset] == [render(tokenizer, row).tokens for row in rows]
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_student(config: Path) -> None:
+def test_the_labels_are_those_of_trl(config: Path, tmp_path: Path, student: Path) -> None:
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    rows = read_sft([tmp_path / "demo"]).train
+    tokenizer, special = load_tokenizer(student)
+    plain = SFTTrainer(
+        model=str(student),
+        args=SFTConfig(str(tmp_path / "plain"), use_cpu=True, bf16=False, report_to="none"),
+        train_dataset=Dataset.from_list([sft_row(p) for p in problems(ROWS)]).select_columns(["prompt", "completion"]),
+    )
+    ours = [(row.tokens, labels_of(row)) for row in render(tokenizer, special.stops, rows)]
+    assert [(row["input_ids"], row["labels"]) for row in plain.train_dataset] == ours
+
+
+def test_packing_is_tried_out_on_the_student(config: Path, tmp_path: Path, student: Path) -> None:
+    """Rows do not see each other here; with a mask that lets them, the training is refused."""
+    tokenizer, special = load_tokenizer(student)
+    rows = render(tokenizer, special.stops, read_sft([tmp_path / "demo"]).train)
+    model = load_model(student, "float32")
+    assert check_packing(model, rows, autocast=False) < 1e-4
+    assert check_packing(model, rows, autocast=True) < 0.02
+    forward = model.forward
+
+    def mixing(**given: Any) -> Any:
+        return forward(given["input_ids"], use_cache=False)
+
+    model.forward = mixing
+    with pytest.raises(PreflightError, match=r"packed behind another row its logits change by .* mixes packed rows"):
+        check_packing(model, rows, autocast=False)
+
+
+def test_two_steps_on_packs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert distill.main(["--config", str(config), "--set", "sft.packing=true", "sft.max_length=1024"]) == 0
+    card = json.loads((config.parent / "out" / "gradatim.json").read_text())
+    assert math.isfinite(card["metrics"]["last_loss"])
+    assert card["metrics"]["last_loss"] < card["metrics"]["first_loss"]
+    packs = re.search(r"16 traces in (\d+) packs", capsys.readouterr().out)
+    assert packs is not None
+    assert ROWS // 4 < int(packs[1]) < ROWS
+
+
+def test_two_processes_train_one_student(config: Path) -> None:
+    """As `accelerate launch` does: each process holds half of every batch, the first alone locks and writes."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    shown = finish([*command, str(SCRIPT), "--config", str(config), "--set", "sft.max_steps=2"], environment)
+    assert shown.count("Next: python") == 1
+    output = config.parent / "out"
+    assert json.loads((output / "gradatim.json").read_text())["metrics"]["steps"] == 2
+    assert not (output / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("change", ["sft.lora=null", "sft.lora={r: 4, dropout: 0.1}"], ids=["full", "lora"])
+def test_a_killed_training_goes_on_and_ends_with_the_same_student(config: Path, change: str) -> None:
     """The resumed student equals the uninterrupted one to the last bit: same rows in the same order, none twice."""
     output = config.parent / "out"
-    command = [sys.executable, str(SCRIPT), "--config", str(config)]
+    command = [sys.executable, str(SCRIPT), "--config", str(config), "--set", change]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    assert "Going on" not in finish([*command, "--set", f"output={config.parent / 'whole'}"], environment)
+    assert "Going on" not in finish([*command, f"output={config.parent / 'whole'}"], environment)
 
     killed = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoint = wait_for_checkpoint(output / "checkpoints", killed)
@@ -157,10 +226,17 @@ def mark(state: Path) -> None:
 
 
 def finish(command: list[str], environment: dict[str, str]) -> str:
-    """Run a training to its end; returns what it said."""
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    """Run a training to its end; returns what it said. None of its processes outlives a failure."""
+    started = subprocess.Popen(
+        command, env=environment, text=True, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        shown, errors = started.communicate(timeout=240)
+    finally:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+    assert started.returncode == 0, errors
+    return shown
 
 
 def wait_for_checkpoint(folder: Path, process: subprocess.Popen[bytes]) -> int:
