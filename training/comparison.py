@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.assess import interval
+from pipeline.pass_rate import interval
 from pipeline.records import VerdictValue
 from pipeline.seeds import rng_for
 

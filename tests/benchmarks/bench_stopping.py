@@ -10,12 +10,14 @@ import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import Assess, Band, Stopping, Teacher
 from pipeline.pass_rate import decide
 from pipeline.records import Verdict, VerdictValue
 from pipeline.stopping import wanted
 
+Recorded = dict[str, Any]  # "model", and "problems": letters per problem
 RECORDED = Path(__file__).parents[1] / "data" / "recorded_verdicts.json"
 LETTERS: Mapping[str, VerdictValue] = {"c": "correct", "w": "incorrect", "n": "unparsable", "?": "undecided"}
 BANDS = (Band(), Band(min_pass_rate=0.1, max_pass_rate=0.9), Band(min_pass_rate=0.2, max_pass_rate=0.8))
@@ -27,7 +29,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="run folder to replay instead")
     parser.add_argument("--record", type=Path, help="also write the run's verdicts to this file")
     arguments = parser.parse_args()
-    recorded = read_run(arguments.run) if arguments.run else json.loads(RECORDED.read_text())
+    recorded: Recorded = read_run(arguments.run) if arguments.run else json.loads(RECORDED.read_text())
     if arguments.record:
         arguments.record.write_text(json.dumps(recorded, indent=1) + "\n")
     problems = recorded["problems"]
@@ -72,7 +74,7 @@ def decision(letters: str, band: Band) -> str:
     return decide(letters.count("c"), len(letters) - letters.count("?"), band)
 
 
-def read_run(folder: Path) -> dict[str, object]:
+def read_run(folder: Path) -> Recorded:
     """Read a run's verdicts per problem, in the order of the samples, for the reference model."""
     from pipeline.assess import judged_completions
     from pipeline.run import open_run

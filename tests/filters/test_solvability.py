@@ -7,7 +7,7 @@ import pytest
 
 from filters.solvability import looks_rounded, settle
 from pipeline.config import Agree
-from pipeline.records import Agreement, Completion, Problem, Provenance, Rejection, Strategy, make_problem
+from pipeline.records import Agreement, Completion, FinishReason, Problem, Provenance, Rejection, Strategy, make_problem
 
 
 def problem(answer: str | None, strategy: Strategy = "imported", **fields: Any) -> Problem:
@@ -22,12 +22,12 @@ def panel(**voices: str) -> list[Completion]:
     for voice, answers in voices.items():
         for index, answer in enumerate(answers.split()):
             text = "no idea" if answer == "-" else f"so \\boxed{{{answer}}}"
-            finish = "length" if answer == "~" else "stop"
+            finish: FinishReason = "length" if answer == "~" else "stop"
             text = "and then" if answer == "~" else text
             rows.append(
                 Completion(
                     f"{voice}{index}", "p", voice, "r", "boxed/1", "{}", index, None, text, finish, 1, 1, "e", "1"
-                )  # type: ignore[arg-type]
+                )
             )
     return rows
 
