@@ -181,7 +181,7 @@ def test_parquet_and_gzip_give_the_same_problems(tmp_path: Path) -> None:
     rows[1200]["question"] = None
     columns = {name: [row[name] for row in rows] for name in ("question", "answer")}
     packed = tmp_path / "set.jsonl.gz"
-    packed.write_bytes(gzip.compress("".join(json.dumps(row, mtime=0) + "\n" for row in rows).encode()))
+    packed.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
     plain = read(source(jsonl(tmp_path, *map(json.dumps, rows))))
     for path in (packed, parquet(tmp_path, {**columns, "unused": [b"x"] * 2500})):
         problems, rejections = read(source(path))
@@ -205,7 +205,7 @@ def test_parquet_decimals_and_types_that_are_no_answer(tmp_path: Path) -> None:
         ("missing.jsonl", None),
         ("broken.parquet", b"PAR1 and nothing else"),
         ("broken.jsonl.gz", b"not gzip"),
-        ("cut.jsonl.gz", gzip.compress(GOOD.encode(, mtime=0) * 1000)[:40]),
+        ("cut.jsonl.gz", gzip.compress(GOOD.encode() * 1000, mtime=0)[:40]),
         ("table.csv", b"question,answer"),
     ],
 )
