@@ -24,6 +24,7 @@ SCHEMA: Final = canonical_json(
 )
 SAME_WORDS: Final = 0.95
 FEWEST_NUMBERS: Final = 2
+FEWEST_WORDS: Final = 6
 _WORD: Final = re.compile(r"\w+")
 _NUMBER: Final = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _COUNTED: Final = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -60,6 +61,8 @@ def read_draft(draft: Completion) -> str | Fault:
 
 def _draft_fault(question: str) -> Fault | None:
     """Faults of what small models write, beyond those that any question may have."""
+    if len(question.split()) < FEWEST_WORDS:
+        return Fault("too short", question)
     for name, pattern in _DRAFT_RULES:
         found = pattern.search(question)
         if found is not None:

@@ -42,12 +42,14 @@ def solve(run: Run, teacher_index: int) -> None:
     if not works:
         return
     configure(workers=run.config.verify.workers, deadline=run.config.verify.deadline_seconds)
-    if run.recorded_only:
-        for shard in _shards(run, settings, works):
-            shard.begin()
-            shard.commit()
-    else:
-        asyncio.run(_solve(run, settings, teacher_index, works))
+    # Where there is nothing to ask for, no model is loaded.
+    quiet = works if run.recorded_only else [(work, unit) for work, unit in works if not unit.counts["kept"]]
+    for shard in _shards(run, settings, quiet):
+        shard.begin()
+        shard.commit()
+    rest = [pair for pair in works if pair not in quiet]
+    if rest:
+        asyncio.run(_solve(run, settings, teacher_index, rest))
 
 
 def solve_inputs(run: Run, settings: config.Teacher) -> list[object]:

@@ -5,7 +5,7 @@ things, or a model wrote about the task instead of doing it. Every rule is a lin
 import re
 from typing import Final, NamedTuple
 
-FEWEST_WORDS: Final = 6
+FEWEST_WORDS: Final = 2
 MOST_WORDS: Final = 250
 MOST_CHARACTERS: Final = 4000
 

@@ -82,7 +82,7 @@ def test_killed_while_solving_nothing_finished_is_generated_again(tmp_path: Path
     rows = list(iterate_records(Completion, run.manifest.paths("solve", "completions")))
     assert session.counts["in"] + again == len(rows) == 12 * COMPLETIONS
     check_completions(rows)
-    for stage in ("verify", "assess", "select", "export"):
+    for stage in ("agree", "verify", "assess", "select", "export"):
         run_stage(stage, run.folder)
     assert funnel(open_run(run.folder))[3].taken == len(rows)
 

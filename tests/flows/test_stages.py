@@ -274,3 +274,13 @@ def test_a_stage_that_loses_a_record_fails_the_run(tmp_path: Path) -> None:
 
 def test_a_config_can_be_read_back_by_the_command(tmp_path: Path) -> None:
     yaml_of(config(tmp_path, "http://unused"), tmp_path / "c.yaml")
+
+
+def test_a_run_whose_problems_are_all_refused_ends_without_asking(tmp_path: Path) -> None:
+    path = tmp_path / "ill.jsonl"
+    path.write_text('{"question": "Prove that the sum of two odd numbers is even.", "answer": "1"}\n')
+    source = {"strategy": "imported", "path": str(path)}
+    run = build(config(tmp_path, "http://127.0.0.1:9/v1", generate={"sources": [source]}))
+    rows = {row.stage: row for row in funnel(run)}
+    assert rows["screen"].rejected == {"proof only": 1}
+    assert rows["solve"].taken == rows["pool"].kept == 0

@@ -26,11 +26,13 @@ ILL_POSED = [
     ("I'm sorry, but I cannot create a problem about this topic for you.", "refusal"),
     ("Here is the rewritten problem: a bus has 24 seats, how many in 3 buses?", "copied prompt"),
     ("Ben has 3 boxes of 4 pens, so how many? The answer is 12 pens in all.", "answer in question"),
-    ("How many?", "too short"),
+    ("Why?", "too short"),
     ("A bus has 24 seats and there are 3 full buses on the road today.", "asks nothing"),
     ("word " * 300 + "?", "too long"),
 ]
 WELL_POSED = [
+    "What is 1 + 1?",
+    "Simplify $x + x$.",
     "Rosa and Noah are 37 together, and Rosa is 11 years older. How old is Rosa now?",
     "Find the remainder when $7^{100}$ is divided by 5.",
     "Show your work: what is 15% of 260, and give the answer as an integer.",
