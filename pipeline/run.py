@@ -6,7 +6,7 @@ must balance. Stages never talk to each other except through the committed table
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -152,12 +152,3 @@ def _first_difference(old: Any, new: Any, key: str = "") -> str | None:
 def _short(value: Any) -> str:
     text = canonical_json(value)
     return text if len(text) <= 60 else text[:57] + "…"
-
-
-def each_work(run: Run, units: Iterable[tuple[str, str, tuple[object, ...]]], do: Callable[[Work], Unit]) -> list[Unit]:
-    """Finish every unit that is not finished yet, in order."""
-    done = []
-    for stage, shard, inputs in units:
-        unit = run.unit(stage, shard, *inputs)
-        done.append(unit if isinstance(unit, Unit) else do(unit))
-    return done

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.assess import assess_problem, outside_band, solvability
 from pipeline.config import Assess, Band
 from pipeline.pass_rate import decide, interval
-from pipeline.records import Completion, Provenance, Verdict, VerdictValue, make_problem
+from pipeline.records import Completion, FinishReason, Provenance, Verdict, VerdictValue, make_problem
 
 PROBLEM = make_problem(
     "q", "42", answer_type="integer", domain="d", family="f", strategy="template", provenance=Provenance("g", "1")
@@ -29,8 +29,8 @@ def panel(letters: str, model: str = "m") -> list[tuple[Completion, Verdict]]:
     for i, letter in enumerate(letters):
         verdict, text = LETTERS[letter]
         name = f"{model}{i}"
-        finish = "length" if verdict == "undecided" else "stop"
-        completion = Completion(name, PROBLEM.id, model, "r", "p", "{}", i, None, text, finish, 1, 1, "e", "1")  # type: ignore[arg-type]
+        finish: FinishReason = "length" if verdict == "undecided" else "stop"
+        completion = Completion(name, PROBLEM.id, model, "r", "p", "{}", i, None, text, finish, 1, 1, "e", "1")
         rows.append((completion, Verdict(name, PROBLEM.id, verdict, None, "", "math", "1")))
     return rows
 
