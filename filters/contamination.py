@@ -8,6 +8,7 @@ question told in other words (that is what embeddings are for) or translated.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, get_args
 
@@ -112,6 +113,12 @@ class ContaminationIndex:
         self._adjudicate = adjudicate
         self._embed = embed if settings.semantic and questions else None
         self._vectors = self._embed([question.text for question in questions]) if self._embed else None
+
+    def judged_by(self, adjudicate: Adjudicate) -> "ContaminationIndex":
+        """Return the same index with another judge of the grey zone."""
+        other = copy(self)
+        other._adjudicate = adjudicate
+        return other
 
     def check(self, text: str, kinds: Collection[Kind] = KINDS) -> Hit | None:
         """Return the surest resemblance of a text among the kinds asked for, embeddings aside, or None."""

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Final
 
+from filters.adjudication import adjudicator
 from filters.dedup import DuplicateIndex, read_earlier
 from filters.fingerprints import Kept, default_cache
 from filters.leaks import benchmark_digests, leaked_problems
-from pipeline.config import Screen
 from pipeline.manifest import Unit
 from pipeline.progress import track
 from pipeline.records import Problem, Rejection, canonical_json
@@ -38,7 +38,7 @@ def screen(run: Run, number_blind: frozenset[str] = frozenset()) -> None:
                 index = index or _index_before(run, units[:position], number_blind)
                 path = run.file(unit, "problems")
                 problems = read_records(Problem, path)
-                fit, unfit = _by_themselves(problems, settings)
+                fit, unfit = _by_themselves(run, unit.shard, problems)
                 kept, doubled = index.screen(fit, _kept(run, path))
                 run.commit(
                     work, {"screened": (Problem, kept)}, taken=len(problems), kept=len(kept), rejections=unfit + doubled
@@ -56,16 +56,17 @@ def _index_before(run: Run, units: list[Unit], number_blind: frozenset[str]) -> 
         index.add_earlier(read_earlier(path), Kept(default_cache(), file_digest(path)))
     for unit in units:
         path = run.file(unit, "problems")
-        fit, _ = _by_themselves(read_records(Problem, path), settings)
+        fit, _ = _by_themselves(run, unit.shard, read_records(Problem, path))
         index.screen(fit, _kept(run, path))
     return index
 
 
-def _by_themselves(problems: list[Problem], settings: Screen) -> tuple[list[Problem], list[Rejection]]:
+def _by_themselves(run: Run, shard: str, problems: list[Problem]) -> tuple[list[Problem], list[Rejection]]:
     """Refuse what needs no comparison with other problems: ill-posed questions, and what resembles a benchmark."""
+    settings = run.config.screen
     refused: dict[str, Rejection] = {}
     if settings.decontaminate is not None:
-        refused = leaked_problems(problems, settings.decontaminate, STAGE)
+        refused = leaked_problems(problems, settings.decontaminate, STAGE, adjudicator(run, shard))
     for problem in problems if settings.ill_posed else []:
         # Proved problems are well-posed, and what a model wrote was examined when it was read.
         fault = fault_of(problem.question) if problem.strategy == "imported" else None

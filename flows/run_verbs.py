@@ -100,10 +100,24 @@ def preflight(
     raise typer.Exit(check(config, overrides or ()))
 
 
+def behaviours(
+    run: RunFolder,
+    *,
+    judge: Annotated[str, typer.Option(help="catalogue name, folder, Hub id, or a server's name for it")],
+    n: Annotated[int, typer.Option("--n", min=1, help="traces to show the judge, drawn by the seed")] = 100,
+    endpoint: Annotated[list[str] | None, typer.Option(help="URL of a server that has it, ending in /v1")] = None,
+) -> None:
+    """Have a model judge the cognitive behaviours of a run's traces, and report how far the rules agree with it."""
+    from flows.behaviours_command import behaviours_table, judge_behaviours
+
+    out.print(behaviours_table(judge_behaviours(folder_of(run), judge, n, endpoint or ()), judge))
+
+
 RUN_VERBS: Final[dict[str, Callable[..., Any]]] = {
     "explain": explain,
     "refilter": refilter,
     "recalibrate": recalibrate,
     "pool": pool,
     "preflight": preflight,
+    "behaviours": behaviours,
 }

@@ -62,13 +62,13 @@ def _answer_first(run: Run, source: BackwardSource, number: int) -> Iterator[Par
     for part, start in enumerate(range(0, source.count, size)):
         shard, stop = f"{number}-{part:05d}", min(start + size, source.count)
         inputs = (seed, source.model_dump(mode="json"), VERSION, PROMPT_VERSION, writer, start, stop)
-        yield Part(shard, inputs, partial(_write, run, shard, range(start, stop)))
+        yield Part(shard, inputs, partial(_write, run, shard, range(start, stop), source.steps))
 
 
-def draw_plan(seed: int, index: int) -> tuple[str, list[Step]]:
-    """Draw a setting and two to four steps of calculation; every value on the way is a whole number from 2 to 400."""
+def draw_plan(seed: int, index: int, lengths: Sequence[int]) -> tuple[str, list[Step]]:
+    """Draw a setting and a calculation; its lengths take turns. Every value is a whole number from 2 to 400."""
     rng = rng_for("backward/answer_first", seed, index)
-    length = 2 + index % 3
+    length = lengths[index % len(lengths)]
     value = rng.randint(4, 60)
     steps: list[Step] = []
     while len(steps) < length:
@@ -87,9 +87,9 @@ def _apply(value: int, sign: str, number: int) -> int | None:
     return {"+": value + number, "-": value - number, "×": value * number}[sign]
 
 
-def question_for(seed: int, index: int) -> Question:
+def question_for(seed: int, index: int, lengths: Sequence[int]) -> Question:
     """Return what the model is asked for plan number `index`."""
-    setting, steps = draw_plan(seed, index)
+    setting, steps = draw_plan(seed, index, lengths)
     messages = (
         Message("system", _SYSTEM),
         Message("user", _task("a post office", _EXAMPLE[0])),
@@ -112,14 +112,14 @@ def _list(values: Sequence[int]) -> str:
     return ", ".join(map(str, values[:-1])) + f" and {values[-1]}"
 
 
-def _write(run: Run, shard: str, places: range) -> Made:
+def _write(run: Run, shard: str, places: range, lengths: Sequence[int]) -> Made:
     seed = run.config.seed
-    drafts = ask(run, shard, [question_for(seed, index) for index in places], run.config.writing)
-    return Made([_written_row(seed, *pair) for pair in zip(places, drafts, strict=True)], drafts)
+    drafts = ask(run, shard, [question_for(seed, index, lengths) for index in places], run.config.writing)
+    return Made([_written_row(seed, lengths, *pair) for pair in zip(places, drafts, strict=True)], drafts)
 
 
-def _written_row(seed: int, index: int, draft: Completion) -> Row:
-    setting, steps = draw_plan(seed, index)
+def _written_row(seed: int, lengths: Sequence[int], index: int, draft: Completion) -> Row:
+    setting, steps = draw_plan(seed, index, lengths)
     question = read_draft(draft)
     if isinstance(question, Fault):
         return refuse(draft, question)

@@ -25,6 +25,10 @@ SCHEMA: Final = canonical_json(
 SAME_WORDS: Final = 0.95
 FEWEST_NUMBERS: Final = 2
 FEWEST_WORDS: Final = 6
+# A question mark, or a sentence that begins with what is to be done.
+_DEMANDS: Final = re.compile(
+    r"\?|(?:^|[.!:,;]\s)(?:find|determine|calculate|compute|evaluate|simplify|solve|work out)\b", re.IGNORECASE
+)
 _WORD: Final = re.compile(r"\w+")
 _NUMBER: Final = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _COUNTED: Final = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -67,7 +71,7 @@ def _draft_fault(question: str) -> Fault | None:
         found = pattern.search(question)
         if found is not None:
             return Fault(name, found.group()[:120])
-    if not question.endswith(("?", ".", "!", ")")) or "?" not in question:
+    if not question.endswith(("?", ".", "!", ")")) or not _DEMANDS.search(question):
         return Fault("asks nothing", question[-80:])
     if len(numbers(question)) < FEWEST_NUMBERS:
         return Fault("too few numbers", ", ".join(sorted(numbers(question))) or "none")

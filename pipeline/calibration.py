@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, variance
 from typing import Final, NamedTuple
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -117,11 +118,14 @@ def _cells(row: Calibrated) -> tuple[str, ...]:
 
 def calibration_table(rows: Sequence[Calibrated], title: str) -> Table:
     """Return the calibration for the terminal."""
-    table = Table(title=title, title_justify="left")
-    for head in _HEADS:
-        table.add_column(head, justify="left" if head in ("family", "") else "right", no_wrap=True)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for head in ("family", "level", "n", "tries", "mean pass rate", "easy/keep/hard"):
+        table.add_column(head, justify="left" if head == "family" else "right", no_wrap=True)
+    table.add_column("")
     for row in rows:
-        table.add_row(*_cells(row), end_section=row.family != ALL and row is _last_family_row(rows))
+        shares = "/".join(f"{100 * share:.0f}" for share in row.shares) + " %"
+        cells = (*_cells(row)[:5], shares, row.flag)
+        table.add_row(*cells, end_section=row.family != ALL and row is _last_family_row(rows))
     return table
 
 

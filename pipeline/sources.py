@@ -14,34 +14,34 @@ class TemplateSource(Section):
 
     strategy: Literal["template"]
     count: int = Field(gt=0, description="problems in all, shared evenly by the families and levels")
-    families: Literal["all"] | tuple[str, ...] = "all"
-    levels: tuple[int, ...] | None = None
+    families: Literal["all"] | tuple[str, ...] = Field("all", description="all, or a list of template families")
+    levels: tuple[int, ...] | None = Field(None, description="levels of difficulty; null: every level of a family")
 
 
 class Columns(Section):
     """Which column of an imported set holds what; null where the set has none."""
 
-    question: str = "question"
-    answer: str = "answer"
-    id: str | None = None
+    question: str = Field("question", description="column of the question")
+    answer: str = Field("answer", description="column of the gold")
+    id: str | None = Field(None, description="column of the row's own name")
 
 
 class ImportedSource(Section):
     """Problems from a JSONL or Parquet file (`path`) or a dataset on the Hub (`dataset`)."""
 
     strategy: Literal["imported"]
-    path: Path | None = None
-    dataset: str | None = None
-    dataset_config: str | None = None
-    revision: str | None = None
-    split: str = "train"
+    path: Path | None = Field(None, description="JSONL (also gzipped) or Parquet file")
+    dataset: str | None = Field(None, description="id of a dataset on the Hub")
+    dataset_config: str | None = Field(None, description="configuration of that dataset")
+    revision: str | None = Field(None, description="revision of that dataset")
+    split: str = Field("train", description="split of that dataset")
     columns: Columns = Columns()
     answer_after: str | None = Field(None, description='gold is what follows the last such mark, "####" for GSM8K')
-    verifier: str = "math"
-    answer_type: AnswerType | None = None
-    domain: str = "imported"
+    verifier: str = Field("math", description="how answers are compared")
+    answer_type: AnswerType | None = Field(None, description="type of the golds; null: read from each gold")
+    domain: str = Field("imported", description="domain of the problems, for the tables by domain")
     family: str | None = Field(None, description="name of the family, by default the file's or dataset's name")
-    licence: str | None = None
+    licence: str | None = Field(None, description="licence of the set, for provenance and the dataset card")
     limit: int | None = Field(None, gt=0, description="read no more than so many rows")
 
     @model_validator(mode="after")
@@ -56,7 +56,7 @@ class ReasoningGymSource(Section):
 
     strategy: Literal["reasoning_gym"]
     count: int = Field(gt=0, description="problems in all, shared evenly by the datasets")
-    datasets: tuple[str, ...] = Field(min_length=1)
+    datasets: tuple[str, ...] = Field(min_length=1, description="names of reasoning-gym's datasets")
     options: dict[str, dict[str, Any]] = Field({}, description="a dataset's own options, by its name")
 
 
@@ -65,7 +65,7 @@ class WrittenSource(Section):
 
     strategy: Literal["written"]
     count: int = Field(gt=0, description="problems asked for; some of them are refused")
-    topics: Literal["all"] | tuple[str, ...] = "all"
+    topics: Literal["all"] | tuple[str, ...] = Field("all", description="all, or a list of topics")
 
 
 class EvolvedSource(Section):
@@ -73,8 +73,8 @@ class EvolvedSource(Section):
 
     strategy: Literal["evolved"]
     count: int = Field(gt=0, description="rewrites asked for in each generation")
-    generations: int = Field(1, gt=0)
-    operations: Literal["all"] | tuple[str, ...] = "all"
+    generations: int = Field(1, gt=0, description="rounds of rewriting, each of what was solved in the one before")
+    operations: Literal["all"] | tuple[str, ...] = Field("all", description="all, or a list of ways to rewrite")
 
 
 class BackwardSource(Section):
@@ -83,18 +83,25 @@ class BackwardSource(Section):
     be solved for another variable, by program)."""
 
     strategy: Literal["backward"]
-    method: Literal["answer_first", "mask", "inverse"]
-    count: int = Field(gt=0)
-    families: Literal["all"] | tuple[str, ...] = "all"
+    method: Literal["answer_first", "mask", "inverse"] = Field(description="how a problem is made from an answer")
+    count: int = Field(gt=0, description="problems asked for; some of them are refused")
+    families: Literal["all"] | tuple[str, ...] = Field("all", description="mask and inverse: families of the parents")
+    steps: tuple[Annotated[int, Field(ge=1, le=6)], ...] = Field(
+        (2, 3, 4), min_length=1, description="answer_first: steps of the drawn calculations, in turn"
+    )
 
 
 class RunSource(Section):
     """Problems of another run as they are, with their ids, golds and provenance: those that `stage` kept. `agree`: the
-    gold is settled; `assess`: a model of the panel solved it; `pool`: within the band of the reference model."""
+    gold is settled; `assess`: a model of the panel solved it; `pool`: within the band of the reference model.
+    `unsolved`: those that assess refused, since no model reached the gold."""
 
     strategy: Literal["run"]
     path: Path = Field(description="the other run's folder")
-    stage: Literal["agree", "assess", "pool"] = "assess"
+    stage: Literal["agree", "assess", "pool", "unsolved"] = Field(
+        "assess", description="the stage that must have kept a problem; unsolved: that assess refused it"
+    )
+    without_verifiers: tuple[str, ...] = Field((), description="leave out problems that these verifiers judge")
 
 
 Source = Annotated[

@@ -33,7 +33,7 @@ MISTAKES = [
     (
         "teachers: [{model: m, prompt: free}]",
         [],
-        "teachers.0.prompt: input should be 'bare', 'boxed', 'plan' or 'think'",
+        "teachers.0.prompt: input should be 'bare', 'boxed', 'brief', 'plan' or 'think'",
     ),
     ("", ["seed"], "--set seed: expected key.path=value"),
     ("", ["teachers.3.model=x"], "--set teachers.3.model=x: 3 is not a position in a list of 1"),
