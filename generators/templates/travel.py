@@ -111,15 +111,15 @@ def is_valid(p: Travel) -> bool:
     if len(set(p.speeds)) < len(p.speeds) or (p.kind == "catching up" and p.speeds[0] > p.speeds[1]):
         return False
     answer = solve(p)
+    if p.kind == "meeting":
+        return answer.denominator <= 2
     if p.kind == "catching up":
         return answer.denominator <= 6 and Fraction(1, 4) <= answer <= 6
     if p.kind == "average":
         whole = all(60 * d % v == 0 for d, v in zip(p.distances, p.speeds, strict=True))
         return whole and answer.denominator <= 15
-    if p.kind == "delayed meeting":
-        first_needs = answer / p.speeds[0] * 60 + p.rest
-        return p.stop < answer < p.distances[0] and first_needs > p.delay + 5 and answer.denominator <= 12
-    return True
+    first_needs = answer / p.speeds[0] * 60 + p.rest
+    return p.stop < answer < p.distances[0] and first_needs > p.delay + 5 and answer.denominator <= 12
 
 
 def solve(p: Travel) -> Fraction:
@@ -196,7 +196,7 @@ def _wording(i: int) -> Callable[[Travel], str]:
 FAMILY = Family(
     name="travel",
     domain="rates",
-    version=1,
+    version=2,
     answer_type="rational",
     levels=(1, 2, 3, 4),
     sample=sample,

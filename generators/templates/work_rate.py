@@ -37,7 +37,8 @@ def sample(rng: Random, level: int) -> Work:
 
 
 def is_valid(p: Work) -> bool:
-    return len(set(p.hours)) == len(p.hours)
+    """No two take equally long, and the answer is a fraction that one would say."""
+    return len(set(p.hours)) == len(p.hours) and solve(p).denominator <= 40
 
 
 def solve(p: Work) -> Fraction:
@@ -96,7 +97,7 @@ def _manager(p: Work) -> str:
 FAMILY = Family(
     name="work_rate",
     domain="rates",
-    version=1,
+    version=2,
     answer_type="rational",
     levels=(1, 2, 3),
     sample=sample,
