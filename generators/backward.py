@@ -21,8 +21,8 @@ from pipeline.seeds import rng_for
 from pipeline.sources import BackwardSource
 from pipeline.well_posed import Fault
 
-VERSION: Final = "1"
-PROMPT_VERSION: Final = "answer_first/2"
+VERSION: Final = "2"
+PROMPT_VERSION: Final = "answer_first/3"
 LARGEST: Final = 400
 
 _SYSTEM: Final = (
@@ -44,10 +44,30 @@ class Step(NamedTuple):
         return f"{self.before} {self.sign} {self.number} = {self.after}"
 
 
-_EXAMPLE: Final = (
-    (Step(6, "×", 45, 270), Step(270, "-", 30, 240), Step(240, "÷", 8, 30)),
-    "A post office gets 6 sacks with 45 parcels in each. 30 of the parcels are picked up at the counter. 8 carriers "
-    "share out the others equally. How many parcels does each carrier take?",
+class Example(NamedTuple):
+    """A calculation with its story, and the nouns that show that a model copied it."""
+
+    setting: str
+    steps: tuple[Step, ...]
+    story: str
+    nouns: tuple[str, ...]
+
+
+EXAMPLES: Final = (
+    Example(
+        "a post office",
+        (Step(6, "×", 44, 264), Step(264, "-", 24, 240), Step(240, "÷", 8, 30)),
+        "A post office gets 6 sacks with 44 parcels in each. 24 of the parcels are picked up at the counter. 8 "
+        "carriers share out the others equally. How many parcels does each carrier take?",
+        ("carrier", "parcel", "sack"),
+    ),
+    Example(
+        "a skating rink",
+        (Step(90, "÷", 5, 18), Step(18, "+", 7, 25)),
+        "The 90 pairs of skates of a skating rink stand on 5 racks, equally many on each. Then 7 more pairs are put on "
+        "one of the racks. How many pairs are on this rack now?",
+        ("skate", "rink", "rack"),
+    ),
 )
 
 
@@ -90,10 +110,11 @@ def _apply(value: int, sign: str, number: int) -> int | None:
 def question_for(seed: int, index: int, lengths: Sequence[int]) -> Question:
     """Return what the model is asked for plan number `index`."""
     setting, steps = draw_plan(seed, index, lengths)
+    shown = EXAMPLES[index % len(EXAMPLES)]
     messages = (
         Message("system", _SYSTEM),
-        Message("user", _task("a post office", _EXAMPLE[0])),
-        Message("assistant", canonical_json({"problem": _EXAMPLE[1]})),
+        Message("user", _task(shown.setting, shown.steps)),
+        Message("assistant", canonical_json({"problem": shown.story})),
         Message("user", _task(setting, steps)),
     )
     return Question(content_id("plan", seed, index), messages, PROMPT_VERSION, SCHEMA, index)
@@ -114,11 +135,13 @@ def _list(values: Sequence[int]) -> str:
 
 def _write(run: Run, shard: str, places: range, lengths: Sequence[int]) -> Made:
     seed = run.config.seed
-    drafts = ask(run, shard, [question_for(seed, index, lengths) for index in places], run.config.writing)
-    return Made([_written_row(seed, lengths, *pair) for pair in zip(places, drafts, strict=True)], drafts)
+    questions = [question_for(seed, index, lengths) for index in places]
+    drafts = ask(run, shard, questions, run.config.writing, budgeted=True)
+    return Made([story_row(seed, lengths, *pair) for pair in zip(places, drafts, strict=True)], drafts)
 
 
-def _written_row(seed: int, lengths: Sequence[int], index: int, draft: Completion) -> Row:
+def story_row(seed: int, lengths: Sequence[int], index: int, draft: Completion) -> Row:
+    """Return the problem that a draft for plan number `index` holds, or why it is refused."""
     setting, steps = draw_plan(seed, index, lengths)
     question = read_draft(draft)
     if isinstance(question, Fault):
@@ -128,6 +151,11 @@ def _written_row(seed: int, lengths: Sequence[int], index: int, draft: Completio
         return refuse(draft, Fault("not the plan", f"it does not tell {', '.join(sorted(wanted - numbers(question)))}"))
     if str(steps[-1].after) in numbers(question) - wanted:
         return refuse(draft, Fault("answer in question", str(steps[-1].after)))
+    words = question.casefold().split()
+    nouns = EXAMPLES[index % len(EXAMPLES)].nouns
+    copied = [noun for noun in nouns if noun not in setting and any(word.startswith(noun) for word in words)]
+    if copied:
+        return refuse(draft, Fault("copied example", ", ".join(copied)))
     return problem_of(
         draft,
         question,
