@@ -1,105 +1,158 @@
-"""Pass rates of two models on the same problems, with intervals, and the paired difference between them.
+"""Rows of models on the same problems: greedy, pass@k, cons@k, undecided and floor by family and level, and the paired
+difference of each row with the first.
 
-A completion that could not be judged enters no rate and is counted. The interval of one completion per problem is
-Jeffreys'; with several it is the percentile bootstrap over problems, as is always the difference's.
+A row is one model, or the seeds of one training. Undecided completions enter no rate; the floor counts them as wrong.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from math import nan
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from pipeline.pass_rate import interval
-from pipeline.records import VerdictValue
-from pipeline.seeds import rng_for
+from pipeline.records import Problem, VerdictValue
+from training.estimates import (
+    Estimate,
+    Values,
+    Vote,
+    cons_at_k,
+    difference_estimate,
+    mcnemar,
+    mean_estimate,
+    pass_at_k,
+)
 
-RESAMPLES: Final = 10_000
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its confidence interval; None where nothing was decided."""
-
-    value: float | None
-    low: float
-    high: float
-    method: str
+ALL: Final = "all"
 
 
-@dataclass(frozen=True)
-class Score:
-    """How a model did on some problems. `floor` is pass@1 if every undecided completion were wrong."""
+class Outcome(NamedTuple):
+    """What one model made of one problem. Without `votable` replies are judged whole: there are no answers to count."""
 
-    problems: int
-    completions: int
-    correct: int
-    undecided: int
-    pass_at_1: Estimate
-    floor: float
+    greedy: VerdictValue | None
+    sampled: tuple[Vote, ...]
+    votable: bool = True
+
+
+Outcomes = Mapping[str, Outcome]  # of one model, by problem id
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the comparison: all problems, or those of one family. `paired` counts problems decided for both."""
+    """How a row did on a group of problems; None where something was not measured. `undecided` is a share of all
+    completions; `floor` is the greedy rate (without it, pass@1) if every undecided completion were wrong."""
 
-    name: str
-    base: Score
-    student: Score
+    group: str
+    problems: int
+    greedy: Estimate | None
+    pass_at: dict[int, Estimate | None]
+    cons_at: dict[int, Estimate | None]
+    undecided: float
+    floor: Estimate | None
+
+    @property
+    def rate(self) -> Estimate | None:
+        """What rows are compared by: the greedy rate, without it pass@1."""
+        return self.greedy or self.pass_at.get(1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row beside the base. `paired` counts the problems decided for both; McNemar's test needs one greedy completion
+    of one model on either side."""
+
+    group: str
+    base: str
+    student: str
     paired: int
-    difference: Estimate
+    difference: Estimate | None
+    mcnemar_p: float | None
 
 
-Verdicts = Mapping[str, Sequence[VerdictValue]]  # by problem id
+class How(NamedTuple):
+    """What is estimated: the k of pass@k and cons@k, the confidence level, and the seed of the resamples."""
+
+    k: Sequence[int]
+    cons: Sequence[int]
+    level: float
+    seed: int
 
 
-def score(verdicts: Verdicts, level: float, seed: int) -> Score:
-    """Return pass@1 and its interval: the mean over problems of the share of decided completions that are correct."""
-    rates = pass_rates(verdicts)
-    everything = [verdict for row in verdicts.values() for verdict in row]
-    correct, undecided = everything.count("correct"), everything.count("undecided")
-    if all(len(row) == 1 for row in verdicts.values()):
-        low, high = interval(correct, len(rates), "jeffreys", level)
-        estimate = Estimate(float(np.mean(list(rates.values()))) if rates else None, low, high, "jeffreys")
-    else:
-        estimate = bootstrap(list(rates.values()), level, seed, (0.0, 1.0))
-    return Score(len(verdicts), len(everything), correct, undecided, estimate, correct / max(len(everything), 1))
+def groups_of(problems: Sequence[Problem]) -> dict[str, list[str]]:
+    """Return the problem ids of all, of each family and of each level; families and levels where there are several."""
+    groups = {ALL: [problem.id for problem in problems]}
+    families = sorted({problem.family for problem in problems})
+    if len(families) > 1:
+        groups |= {f"family: {name}": [p.id for p in problems if p.family == name] for name in families}
+    levels = sorted({problem.level for problem in problems if problem.level is not None})
+    if len(levels) > 1:
+        groups |= {f"level: {number}": [p.id for p in problems if p.level == number] for number in levels}
+    return groups
 
 
-def pass_rates(verdicts: Verdicts) -> dict[str, float]:
-    """Return each problem's share of correct among its decided completions; problems with none are absent."""
-    decided = {name: [v for v in row if v != "undecided"] for name, row in verdicts.items()}
-    return {name: row.count("correct") / len(row) for name, row in decided.items() if row}
+def line(group: str, ids: Sequence[str], row: Sequence[Outcomes], how: How) -> Line:
+    """Return the figures of one row on one group of problems."""
+
+    def estimate(measure: Callable[[Outcome], float]) -> Estimate | None:
+        return mean_estimate(table(measure, ids, row), how.level, how.seed)
+
+    return Line(
+        group=group,
+        problems=len(ids),
+        greedy=estimate(greedy),
+        pass_at={k: estimate(sampled_pass(k)) for k in sorted({1, *how.k})},
+        cons_at={k: estimate(consensus(k)) for k in sorted(how.cons)},
+        undecided=_undecided([outcomes[problem] for outcomes in row for problem in ids]),
+        floor=estimate(floor),
+    )
 
 
-def bootstrap(values: Sequence[float], level: float, seed: int, widest: tuple[float, float]) -> Estimate:
-    """Return the mean with its percentile bootstrap interval (Efron 1979); `widest` where there is nothing to draw."""
-    method = f"bootstrap over problems, {RESAMPLES} resamples"
-    if not values:
-        return Estimate(None, *widest, method)
-    generator = np.random.default_rng(rng_for("evaluate/bootstrap", seed, len(values)).getrandbits(64))
-    drawn = np.asarray(values, dtype=float)
-    means = [drawn[generator.integers(0, len(drawn), len(drawn))].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(float(drawn.mean()), float(low), float(high), method)
+def pair(
+    group: str, ids: Sequence[str], names: tuple[str, str], rows: tuple[Sequence[Outcomes], ...], how: How
+) -> Pair:
+    """Return the paired difference of two rows (base, student) by the greedy completion, without it by pass@1."""
+    measure = greedy if rows[0][0][ids[0]].greedy is not None else sampled_pass(1)
+    base, student = (table(measure, ids, row) for row in rows)
+    paired, difference = difference_estimate(student, base, how.level, how.seed)
+    p_value = None
+    if measure is greedy and len(base) == len(student) == 1:
+        p_value = mcnemar(int((student[0] > base[0]).sum()), int((student[0] < base[0]).sum()))
+    return Pair(group, *names, paired, difference, p_value)
 
 
-def compare(name: str, base: Verdicts, student: Verdicts, level: float, seed: int) -> Line:
-    """Compare two models on the same problems; the difference is taken over problems that are decided for both."""
-    before, after = pass_rates(base), pass_rates(student)
-    gains = [after[problem] - before[problem] for problem in before if problem in after]
-    difference = bootstrap(gains, level, seed, (-1.0, 1.0))
-    return Line(name, score(base, level, seed), score(student, level, seed), len(gains), difference)
+def table(measure: Callable[[Outcome], float], ids: Sequence[str], row: Sequence[Outcomes]) -> Values:
+    """Return a measure of every model of a row on every problem: models × problems."""
+    return np.array([[measure(outcomes[problem]) for problem in ids] for outcomes in row], dtype=float)
 
 
-def compare_by_family(
-    families: Mapping[str, str], base: Verdicts, student: Verdicts, level: float, seed: int
-) -> list[Line]:
-    """Compare on all problems first, then family by family (`families` by problem id)."""
-    lines = [compare("all", base, student, level, seed)]
-    names = sorted(set(families.values()))
-    if len(names) > 1:
-        for family in names:
-            here = [problem for problem, name in families.items() if name == family]
-            lines.append(compare(family, {p: base[p] for p in here}, {p: student[p] for p in here}, level, seed))
-    return lines
+def greedy(outcome: Outcome) -> float:
+    """1 if the greedy completion is correct, 0 if not, NaN if undecided or not made."""
+    return nan if outcome.greedy in (None, "undecided") else float(outcome.greedy == "correct")
+
+
+def sampled_pass(k: int) -> Callable[[Outcome], float]:
+    """Return pass@k as a measure of the sampled completions."""
+
+    def measure(outcome: Outcome) -> float:
+        verdicts = [verdict for verdict, _ in outcome.sampled]
+        return pass_at_k(verdicts.count("correct"), len(verdicts) - verdicts.count("undecided"), k)
+
+    return measure
+
+
+def consensus(k: int) -> Callable[[Outcome], float]:
+    """Return cons@k as a measure of the sampled completions."""
+    return lambda outcome: cons_at_k(outcome.sampled, k) if outcome.votable else nan
+
+
+def floor(outcome: Outcome) -> float:
+    """Return the share of correct among all, undecided counted as wrong: greedy, without it the sampled ones."""
+    if outcome.greedy is not None:
+        return float(outcome.greedy == "correct")
+    return sum(verdict == "correct" for verdict, _ in outcome.sampled) / len(outcome.sampled)
+
+
+def _undecided(outcomes: Sequence[Outcome]) -> float:
+    verdicts = [verdict for outcome in outcomes for verdict, _ in outcome.sampled]
+    verdicts += [outcome.greedy for outcome in outcomes if outcome.greedy is not None]
+    return verdicts.count("undecided") / len(verdicts)

@@ -1,235 +1,184 @@
-"""Compare a student with its base on held-out problems: pass@1 with confidence intervals, and the paired difference.
+"""Compare models on held-out problems: greedy, pass@k and cons@k with intervals, and paired differences with the first.
 
-Completions come from the same engine as a run's and are stored with their verdicts beside the results. Problems that a
-model was trained on are refused.
+Completions come from the same engine as a run's and are kept with their verdicts beside the results. Problems that a
+model was trained on are refused. A stopped evaluation goes on on the same command; a finished one is not made again.
 """
 
-import asyncio
 import json
 import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
 from pipeline import config
-from pipeline.config_files import ConfigError, parse_model
+from pipeline.config_files import ConfigError
 from pipeline.errors import GradatimError
-from pipeline.prompts import PromptName, prompt_for, render_prompt
-from pipeline.records import Completion, Problem, Verdict, VerdictValue, content_id
-from pipeline.seeds import rng_for
-from pipeline.solve import complete_requests
-from pipeline.store import write_records, write_text
-from pipeline.teacher import Request, Teacher, open_teacher
-from pipeline.verifiers import verify
-from training.comparison import Estimate, Line, compare_by_family
-from training.held_out import HeldOut, read_problem_file, read_test_splits, refuse_overlap, trained_on
-from training.settings import CARD, Evaluation, StudentConfig, help_text
+from pipeline.manifest import run_lock
+from pipeline.records import Completion, Problem, Verdict, content_id
+from pipeline.store import write_text
+from pipeline.teacher import identity_of
+from pipeline.verifiers import VERSION as VERIFIER_VERSION
+from training.answering import Model, Requests, answer_all, judge_all, outcomes_of, requests_for, store
+from training.comparison import How, groups_of, line, pair
+from training.evaluation_page import Results, as_json, markdown, summary
+from training.evaluation_plan import Plan, plan_from_config, plan_from_flags
+from training.evaluation_story import tell
+from training.held_out import refuse_overlap, trained_on
+from training.plot import write_plot
+from training.settings import EvaluationConfig, help_text
 
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be compared, on what, and where the results go."""
-
-    base: str
-    student: str
-    base_revision: str | None
-    problems: list[HeldOut]
-    output: Path
-    seed: int
-    settings: Evaluation
+VERSION: Final = "1"  # of the estimates: change what they mean, raise it
+CARD: Final = "evaluation.json"  # written last: what the results are of
+RESULTS: Final = ("results.json", "results.md", "results.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     os.environ.setdefault("DO_NOT_TRACK", "1")
     try:
+        if options.explain:
+            print(tell(Path(options.explain[0]), options.explain[1]))
+            return 0
         plan = _plan(options)
-        for model in (plan.base, plan.student):
-            if not options.allow_overlap:
+        if not options.allow_overlap:
+            for model in _references(plan):
                 refuse_overlap(plan.problems, model)
-        evaluate(plan)
+        with run_lock(plan.output):
+            evaluate(plan)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     except GradatimError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped; what is finished is kept, the same command goes on", file=sys.stderr)
+        return 130
     return 0
-
-
-def evaluate(plan: Plan) -> list[Line]:
-    """Have both models solve the problems, verify, compare, write the results and show them."""
-    verdicts = {}
-    for role, model, revision in (("base", plan.base, plan.base_revision), ("student", plan.student, None)):
-        completions = asyncio.run(_complete(plan, model, revision))
-        verdicts[role] = _judge(plan, role, completions)
-    families = {held.problem.id: held.problem.family for held in plan.problems}
-    lines = compare_by_family(families, verdicts["base"], verdicts["student"], plan.settings.level, plan.seed)
-    write_records(Problem, [held.problem for held in plan.problems], plan.output / "problems.parquet")
-    write_text(json.dumps(_results(plan, lines), indent=2, ensure_ascii=False) + "\n", plan.output / "results.json")
-    write_text(markdown(plan, lines), plan.output / "results.md")
-    console = Console()
-    console.print(_table(plan, lines))
-    console.print(f"{verdict_in_words(lines[0])}\nResults: {plan.output}", highlight=False, soft_wrap=True)
-    return lines
 
 
 def _options(arguments: Sequence[str] | None) -> Namespace:
     parser = ArgumentParser(
         prog="python training/evaluate.py",
         description=__doc__,
-        epilog=help_text(),
+        epilog=help_text(EvaluationConfig),
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", type=Path, help="YAML file of the student; without it, give the next three")
-    parser.add_argument("--models", nargs=2, metavar=("BASE", "STUDENT"), help="the two models to compare")
+    parser.add_argument("--config", type=Path, help="YAML file of a training; without it, give the next three")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="MODEL, NAME=MODEL, or NAME=MODEL,MODEL (seeds of one row); differences are taken from the first",
+    )
     parser.add_argument("--problems", nargs="+", type=Path, default=[], metavar="FILE", help="JSONL or Parquet files")
     parser.add_argument("--output", type=Path, help="folder for the results")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change a key")
     parser.add_argument("--allow-overlap", action="store_true", help="evaluate on problems that were trained on, too")
+    parser.add_argument("--explain", nargs=2, metavar=("DIR", "ID"), help="tell of a problem or completion in a folder")
     options = parser.parse_args(arguments)
-    if options.config is None and (options.set or not (options.models and options.problems and options.output)):
-        parser.error("give --config, or all of --models, --problems and --output (--set needs --config)")
+    if not (options.explain or options.config or (options.models and options.problems and options.output)):
+        parser.error("give --config, or all of --models, --problems and --output")
     return options
 
 
 def _plan(options: Namespace) -> Plan:
-    """Make the plan from the configuration; what the command line gives comes first."""
+    models, files, output = options.models, options.problems, options.output
     if options.config is None:
-        whole = StudentConfig(student=options.models[0], data=(Path(),), output=Path(options.models[1]))
-    else:
-        whole = parse_model(StudentConfig, options.config, options.set)
-    if options.models is None and not (whole.output / CARD).is_file():
-        raise ConfigError(
-            f"{whole.output}: no trained student; first: python training/distill.py --config {options.config}"
-        )
-    base, student = options.models or (whole.student, str(whole.output))
-    settings, seed = whole.evaluation, whole.seed
-    files = options.problems or settings.problems
-    found = [held for path in files for held in read_problem_file(path, settings.prompt)]
-    problems = list({held.problem.id: held for held in found or read_test_splits(whole.data, settings.prompt)}.values())
-    if settings.limit is not None and settings.limit < len(problems):
-        problems = rng_for("evaluate/limit", seed, 0).sample(problems, settings.limit)
-    output = options.output or whole.output / "evaluation"
-    revision = None if options.models else whole.revision
-    return Plan(base, student, revision, problems, output, seed, settings)
+        return plan_from_flags(models, files, output, options.set)
+    return plan_from_config(options.config, options.set, models=models, files=files, output=output)
 
 
-async def _complete(plan: Plan, model: str, revision: str | None) -> list[Completion]:
-    settings = plan.settings
-    several = settings.completions > 1
-    sampling = config.Sampling(temperature=settings.temperature if several else 0.0, max_tokens=settings.max_tokens)
-    teacher_settings = config.Teacher(
-        model=model, revision=revision, engine=settings.engine, sampling=sampling, completions=settings.completions
-    )
-    async with open_teacher(teacher_settings) as teacher:
-        requests = [
-            request_for(teacher, held, sampling, index, settings.prompt)
-            for held in plan.problems
-            for index in range(settings.completions)
-        ]
-        return await complete_requests(teacher, requests, f"evaluate {Path(model).name}")
+def _references(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(model for row in plan.rows for model in row.models))
 
 
-def request_for(teacher: Teacher, held: HeldOut, sampling: config.Sampling, index: int, prompt: PromptName) -> Request:
-    """Build the request for a problem that may bring its own messages (prompt version "given")."""
-    own = held.prompt != render_prompt(prompt, held.problem.question, held.problem.verifier)
-    version = "given" if own else prompt_for(prompt, held.problem.verifier).label
-    asked = [[message.role, message.content] for message in held.prompt]
-    identity = content_id(
-        "completion", teacher.model, teacher.revision, asked, version, sampling.model_dump(), index, held.problem.id
-    )
-    return Request(identity, held.problem.id, held.prompt, version, sampling, index)
-
-
-def _judge(plan: Plan, role: str, completions: list[Completion]) -> dict[str, list[VerdictValue]]:
-    """Verify and store a model's completions. Returns the verdicts by problem."""
+def evaluate(plan: Plan) -> None:
+    """Have the models solve the problems, verify, compare, write the results and show them; nothing of it if the folder
+    holds this evaluation already."""
+    models = {row.label: [_model(plan, name, row.revision) for name in row.models] for row in plan.rows}
+    fingerprint = _fingerprint(plan, models)
+    console = Console()
+    if _finished(plan.output, fingerprint):
+        console.print(f"Nothing to do: {plan.output} holds this evaluation already.", soft_wrap=True)
+        return
     problems = {held.problem.id: held.problem for held in plan.problems}
-    with ThreadPoolExecutor(2) as threads:
-        verdicts = list(threads.map(verify, [problems[c.problem_id] for c in completions], completions))
-    write_records(Completion, completions, plan.output / f"completions-{role}.parquet")
-    write_records(Verdict, verdicts, plan.output / f"verdicts-{role}.parquet")
-    by_problem: dict[str, list[VerdictValue]] = {}
-    for verdict in verdicts:
-        by_problem.setdefault(verdict.problem_id, []).append(verdict.verdict)
-    return by_problem
+    requests = {m: requests_for(m, plan.problems, plan.settings) for row in models.values() for m in row}
+    known = answer_all(requests, plan.settings.engine, plan.output)
+    judged = judge_all(requests, known, problems)
+    store(plan.output, list(problems.values()), known, judged)
+    results = _results(plan, models, requests, judged)
+    _write(plan, results, fingerprint)
+    for part in summary(results, plan.settings):
+        console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))
+    console.print(f"Results: {plan.output}", highlight=False, soft_wrap=True)
 
 
-def _results(plan: Plan, lines: Sequence[Line]) -> dict[str, object]:
-    overlap = {model: trained_on(plan.problems, model) for model in (plan.base, plan.student)}
-    return {
-        "base": plan.base,
-        "student": plan.student,
+def _model(plan: Plan, reference: str, revision: str | None) -> Model:
+    found = identity_of(config.Teacher(model=reference, revision=revision, engine=plan.settings.engine))
+    return Model(reference, revision, *found)
+
+
+def _fingerprint(plan: Plan, models: dict[str, list[Model]]) -> str:
+    """Return the id of an evaluation: models, problems with their prompts, and how completions and estimates are made,
+    not how the engine is run."""
+    rows = [[label, [[model.name, model.revision] for model in row]] for label, row in models.items()]
+    problems = [[held.problem.id, *([m.role, m.content] for m in held.prompt)] for held in plan.problems]
+    groups = [[held.problem.family, held.problem.level] for held in plan.problems]
+    settings = plan.settings.model_dump(
+        mode="json", exclude={"engine", "problems", "question_column", "answer_column", "limit"}
+    )
+    return content_id("evaluation", VERSION, VERIFIER_VERSION, rows, problems, groups, settings, plan.seed)
+
+
+def _finished(output: Path, fingerprint: str) -> bool:
+    card = output / CARD
+    if not card.is_file() or not all((output / name).is_file() for name in RESULTS):
+        return False
+    return bool(json.loads(card.read_text(encoding="utf-8"))["fingerprint"] == fingerprint)
+
+
+def _results(
+    plan: Plan, models: dict[str, list[Model]], requests: Requests, judged: dict[str, tuple[Completion, Verdict]]
+) -> Results:
+    settings = plan.settings
+    found: list[Problem] = [held.problem for held in plan.problems]
+    problems = {problem.id: problem for problem in found}
+    counted = any(k <= settings.completions for k in settings.cons)
+    outcomes = {model: outcomes_of(wanted, judged, problems, counted) for model, wanted in requests.items()}
+    how = How(settings.k, settings.cons, settings.level, plan.seed)
+    groups = groups_of(found)
+    rows = {label: [outcomes[model] for model in row] for label, row in models.items()}
+    base, *students = rows
+    return Results(
+        models={label: [(model.name, model.revision) for model in row] for label, row in models.items()},
+        lines={label: [line(group, ids, row, how) for group, ids in groups.items()] for label, row in rows.items()},
+        pairs={
+            label: [pair(group, ids, (base, label), (rows[base], rows[label]), how) for group, ids in groups.items()]
+            for label in students
+        },
+    )
+
+
+def _write(plan: Plan, results: Results, fingerprint: str) -> None:
+    overlap = {model: trained_on(plan.problems, model) for model in _references(plan)}
+    card = {
+        "fingerprint": fingerprint,
         "problems": len(plan.problems),
         "trained_on": {model: None if seen is None else len(seen) for model, seen in overlap.items()},
         "seed": plan.seed,
         "settings": plan.settings.model_dump(mode="json"),
-        "lines": [asdict(line) for line in lines],
     }
-
-
-def verdict_in_words(line: Line) -> str:
-    """Say in one sentence whether the student is better, beyond its interval."""
-    gain = line.difference
-    if gain.value is None:
-        return "Nothing was decided for both models."
-    claim = "better" if gain.low > 0 else "worse" if gain.high < 0 else "not clearly different"
-    return (
-        f"The student is {claim}: pass@1 changes by {_percent(gain, signed=True)} on the {line.paired} problems that "
-        "are decided for both."
-    )
-
-
-def markdown(plan: Plan, lines: Sequence[Line]) -> str:
-    """Return the results as a Markdown page."""
-    settings = plan.settings
-    how = "one greedy completion" if settings.completions == 1 else f"{settings.completions} sampled completions"
-    intervals = (
-        f"{settings.level:.0%} intervals: pass@1 by {lines[0].student.pass_at_1.method}, "
-        f"difference by {lines[0].difference.method}"
-    )
-    header = "| problems | n | base | student | difference | undecided base / student |\n|---|--:|--:|--:|--:|--:|"
-    rows = "\n".join(f"| {' | '.join(_cells(line))} |" for line in lines)
-    return (
-        f"# {plan.student} beside {plan.base}\n\n{header}\n{rows}\n\npass@1 from {how} per problem, at most "
-        f"{settings.max_tokens} tokens; {intervals}. Undecided completions (cut off, or not judged in time) enter no "
-        f"rate; counted as wrong they give {lines[0].base.floor:.1%} and {lines[0].student.floor:.1%}.\n\n"
-        f"{verdict_in_words(lines[0])}\n"
-    )
-
-
-def _table(plan: Plan, lines: Sequence[Line]) -> Table:
-    table = Table(title=f"pass@1 of {plan.student} beside {plan.base}", caption="undecided completions enter no rate")
-    table.add_column("problems")
-    for name in ("n", "base", "student", "difference", "undecided"):
-        table.add_column(name, justify="right")
-    for line in lines:
-        table.add_row(*_cells(line), end_section=line is lines[0])
-    return table
-
-
-def _cells(line: Line) -> tuple[str, ...]:
-    return (
-        line.name,
-        str(line.base.problems),
-        _percent(line.base.pass_at_1),
-        _percent(line.student.pass_at_1),
-        _percent(line.difference, signed=True),
-        f"{line.base.undecided} / {line.student.undecided}",
-    )
-
-
-def _percent(estimate: Estimate, *, signed: bool = False) -> str:
-    if estimate.value is None:
-        return "undecided"
-    form = "+.1f" if signed else ".1f"
-    return f"{100 * estimate.value:{form}} % [{100 * estimate.low:{form}}, {100 * estimate.high:{form}}]"
+    (plan.output / CARD).unlink(missing_ok=True)
+    write_text(json.dumps(as_json(results), indent=2, ensure_ascii=False) + "\n", plan.output / "results.json")
+    write_text(markdown(results, plan.settings), plan.output / "results.md")
+    write_plot(results, plan.output / "results.png", plan.settings.level)
+    write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", plan.output / CARD)
 
 
 if __name__ == "__main__":

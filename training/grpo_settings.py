@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.settings import Evaluation
+
 AS_IT_IS: Final = "as_it_is"
 
 
@@ -108,3 +110,4 @@ class GrpoConfig(BaseModel):
     output: Path = Field(description="folder for the trained model")
     seed: int = Field(0, ge=0, description="which problems are drawn, their order, and every other random choice")
     grpo: Grpo = Grpo()
+    evaluation: Evaluation = Evaluation()

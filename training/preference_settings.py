@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.config import Engine, VllmEngine
+from training.settings import Evaluation
 
 
 class _Section(BaseModel):
@@ -93,6 +94,7 @@ class PreferenceConfig(_Section):
     dpo: Dpo = Dpo()
     tpo: Tpo = Tpo()
     judge: Judge = Judge()
+    evaluation: Evaluation = Evaluation()
 
     @model_validator(mode="after")
     def _one_source(self) -> "PreferenceConfig":

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
 from pipeline.config import Engine, VllmEngine
@@ -80,16 +80,41 @@ class Sft(_Section):
 
 
 class Evaluation(_Section):
-    """How base and student are compared on held-out problems."""
+    """How models are compared on held-out problems."""
 
     problems: tuple[Path, ...] = Field((), description="JSONL or Parquet files; by default the runs' GRPO test splits")
+    question_column: str = Field("question", description="column of the question in such a file")
+    answer_column: str = Field("answer", description="column of the answer in such a file, a text or a number")
+    answer_after: str | None = Field(
+        None, description='in files, the answer is what follows the last such mark: "####" for GSM8K'
+    )
     limit: int | None = Field(None, gt=0, description="evaluate on so many problems, drawn by the seed")
-    completions: int = Field(1, gt=0, description="completions per problem; one is greedy, several are sampled")
-    temperature: float = Field(0.7, gt=0, description="temperature where several completions are sampled")
+    greedy: bool = Field(True, description="make one greedy completion per problem")
+    completions: int = Field(0, ge=0, description="sampled completions per problem beside it, for pass@k and cons@k")
+    temperature: float = Field(0.7, gt=0, description="temperature of the sampled completions")
+    top_p: float = Field(1.0, gt=0, le=1, description="top-p of the sampled completions")
+    sampling_seed: Literal["per_request", "none"] = Field(
+        "none", description="whether sampling is seeded, request by request; repeatable, but slower on CPU"
+    )
+    k: tuple[Annotated[int, Field(gt=0)], ...] = Field((1, 8), description="the k of pass@k, at most completions")
+    cons: tuple[Annotated[int, Field(gt=0)], ...] = Field((8,), description="the k of cons@k, at most completions")
     max_tokens: int = Field(512, gt=0, description="completion tokens; what is cut off before an answer is undecided")
     prompt: PromptName = Field("boxed", description="prompt template for problems that bring no prompt of their own")
     level: float = Field(0.95, gt=0, lt=1, description="confidence level of the intervals")
     engine: Engine = Field(VllmEngine(), description="how completions are made, as in a run's teachers")
+
+    @model_validator(mode="after")
+    def _something_to_ask(self) -> "Evaluation":
+        if not self.greedy and not self.completions:
+            raise ValueError("greedy false needs completions, else there is nothing to evaluate")
+        return self
+
+
+class EvaluationConfig(_Section):
+    """What an evaluation without a student's file may set."""
+
+    seed: int = Field(0, ge=0, description="which problems a limit draws, and the resamples of the intervals")
+    evaluation: Evaluation = Evaluation()
 
 
 class StudentConfig(_Section):

@@ -214,7 +214,7 @@ def test_the_pool_is_read_without_what_is_held_out_and_drawn_to_the_distribution
     ("change", "message"),
     [
         ("grpo.betta=1", "unknown key grpo.betta; allowed here: accuracy_weight, algorithm"),
-        ("colour=red", "unknown key colour; allowed here: data, grpo, output, revision, seed, student"),
+        ("colour=red", "unknown key colour; allowed here: data, evaluation, grpo, output, revision, seed, student"),
         ("grpo.group_size=3", "batch_size 8 × gradient_accumulation 1 must be a multiple of group_size 3"),
         ("grpo.group_size=1", "grpo.group_size: input should be greater than or equal to 2, got 1"),
         ("grpo.vllm=server", "vllm server needs vllm_server"),
@@ -238,7 +238,7 @@ def test_help_lists_every_key_with_a_sentence(capsys: pytest.CaptureFixture[str]
     for model, prefix in ((GrpoConfig, ""), (Grpo, "grpo.")):
         for name, field in model.model_fields.items():
             assert name == "grpo" or f"{prefix}{name}" in shown
-            assert name == "grpo" or (field.description and field.description in shown)
+            assert name in ("grpo", "evaluation") or (field.description and field.description in shown)
 
 
 def test_the_preset_is_whole() -> None:

@@ -56,7 +56,9 @@ def test_problems_keep_their_ids_and_prompts(tmp_path: Path, kind: str) -> None:
     [
         ("{", r"p.jsonl:2: not JSON"),
         ({"question": "1+1?"}, r"p.jsonl:2: answer: field required"),
-        ({**GOOD, "answer": 2}, r"p.jsonl:2: answer: input should be a valid string"),
+        ({**GOOD, "answer": None}, r"p.jsonl:2: answer: input should be a valid string"),
+        ({**GOOD, "answer": ["2"]}, r"p.jsonl:2: answer: input should be a valid string"),
+        ({**GOOD, "answer": "1 + 1 = 2\n#### 2"}, r"p.jsonl:2: answer: the verifier would not accept it.*answer_after"),
         ({**GOOD, "answer_type": "number"}, r"p.jsonl:2: answer_type: input should be 'integer'"),
         ({**GOOD, "verifier": "oracle"}, r"p.jsonl:2: verifier: 'oracle' is none of .*math"),
         ({**GOOD, "prompt": "1+1?"}, r"p.jsonl:2: prompt: input should be a valid list"),
@@ -94,3 +96,31 @@ def test_a_model_that_does_not_say_is_not_refused(tmp_path: Path) -> None:
     held = read_problem_file(write_lines(tmp_path / "p.jsonl", GOOD), "boxed")
     assert trained_on(held, str(tmp_path)) is None
     refuse_overlap(held, str(tmp_path))
+
+
+GSM8K = Path(__file__).parents[1] / "data" / "gsm8k_excerpt.jsonl"
+
+
+def test_a_benchmark_file_with_worked_solutions(tmp_path: Path) -> None:
+    found = read_problem_file(GSM8K, "boxed", answer_after="####")
+    assert len(found) == 20 and {held.problem.family for held in found} == {"gsm8k_excerpt"}
+    first = json.loads(GSM8K.read_text().splitlines()[0])["answer"]
+    assert found[0].problem.answer == first.rpartition("####")[2].strip()
+    with pytest.raises(ProblemFileError, match=r"p.jsonl:1: answer: expected the mark '####' before it"):
+        read_problem_file(write_lines(tmp_path / "p.jsonl", GOOD), "boxed", answer_after="####")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [(27, "27"), (27.0, "27"), (0.125, "0.125"), (-3.50, "-3.5"), (1e21, "1" + 21 * "0"), (0, "0"), ("27.0", "27.0")],
+)
+def test_other_columns_and_numbers_as_answers(tmp_path: Path, answer: Any, expected: str) -> None:
+    path = write_lines(tmp_path / "p.jsonl", {"problem": "1+1?", "question": "not this", "gold": answer})
+    (held,) = read_problem_file(path, "boxed", question="problem", answer="gold")
+    assert (held.problem.question, held.problem.answer) == ("1+1?", expected)
+
+
+def test_a_file_that_is_no_parquet_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "p.parquet").write_text("no")
+    with pytest.raises(ProblemFileError, match=r"p\.parquet: "):
+        read_problem_file(tmp_path / "p.parquet", "boxed")
