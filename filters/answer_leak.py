@@ -42,17 +42,26 @@ def shown_to_writer(text: str, answer: str) -> str | None:
     return _followed_by(_SHOWN, text, answer, NEARBY)
 
 
+def answer_stated(text: str, answer: str) -> int | None:
+    """Return where a text first states the answer as such ("the answer is 42"), or None."""
+    match = _match_before(_STATED, text, answer, AT_ONCE)
+    return match.start() if match else None
+
+
 def _followed_by(pattern: re.Pattern[str], text: str, answer: str, within: int) -> str | None:
     """Return the words around the first match that is followed by the answer, whole, within so many characters."""
+    match = _match_before(pattern, text, answer, within)
+    return text[max(0, match.start() - NEARBY) : match.end() + len(answer) + NEARBY].strip() if match else None
+
+
+def _match_before(pattern: re.Pattern[str], text: str, answer: str, within: int) -> re.Match[str] | None:
     answer = answer.strip()
     if not answer or len(answer) > MAX_ANSWER:
         return None
     bracket = r"|\)" if len(answer) == 1 and answer.isalpha() else ""  # "Answer: A) 3 B) 4" lists choices
     whole = re.compile(rf"(?<![\w.,])(?<!-){re.escape(answer)}(?!\w|[.,]\d{bracket})", re.IGNORECASE)
-    for match in pattern.finditer(text):
-        if whole.search(text, match.end(), match.end() + len(answer) + within):
-            return text[max(0, match.start() - NEARBY) : match.end() + len(answer) + NEARBY].strip()
-    return None
+    matches = pattern.finditer(text)
+    return next((m for m in matches if whole.search(text, m.end(), m.end() + len(answer) + within)), None)
 
 
 def copy_of_question(question: str, text: str) -> Copy:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from filters.answer_leak import copy_of_question, shown_to_writer, stated_in_question
 from filters.arithmetic import wrong_equations
+from filters.hint_leak import hint_leak, was_hinted
 from filters.language_mixing import language_mixing
 from filters.padding import padding
 from pipeline.assess import Judged
@@ -114,6 +115,13 @@ def leaked_answer(problem: Problem, judged: Judged, settings: Select) -> Objecti
     return Objection("prompt restated", reason, copied.share_of_question, evidence)
 
 
+def hinted(problem: Problem, judged: Judged, settings: Select) -> Objection | None:
+    if not was_hinted(judged[0]):
+        return None
+    leak = hint_leak(whole_text(judged[0]), problem.answer or "", settings.min_words_before_answer)
+    return None if leak is None else Objection("hint leak", leak.kind, None, {"text": leak.words[: 2 * SHOWN]})
+
+
 def padded(_problem: Problem, judged: Judged, settings: Select) -> Objection | None:
     found = padding(whole_text(judged[0]))
     if found.share <= settings.max_padding or len(found.sentences) < 2:
@@ -138,6 +146,7 @@ def wrong_arithmetic(problem: Problem, judged: Judged, settings: Select) -> Obje
 CHECKS: Final[tuple[Check, ...]] = (
     not_correct,
     truncated,
+    hinted,
     repetitive,
     answer_first,
     mixed_languages,

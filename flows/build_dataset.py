@@ -29,7 +29,7 @@ class StageFailed(GradatimError):
     """A stage that cannot go on; the text begins with its name."""
 
 
-def _may_be_retried(_task: Any, _run: Any, state: Any) -> bool:
+def may_be_retried(_task: Any, _run: Any, state: Any) -> bool:
     """A teacher that is away for a moment is worth waiting for; a wrong name or a broken file is not."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, StageFailed) and isinstance(error.__cause__, TeacherUnavailable)
@@ -39,7 +39,7 @@ def _may_be_retried(_task: Any, _run: Any, state: Any) -> bool:
     task_run_name="{stage}",
     retries=RETRIES,
     retry_delay_seconds=RETRY_DELAY_SECONDS,
-    retry_condition_fn=_may_be_retried,
+    retry_condition_fn=may_be_retried,
 )
 def stage_task(stage: str, folder: str) -> dict[str, int]:
     """Run one stage of a run folder; returns its counts."""

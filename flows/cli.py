@@ -10,7 +10,14 @@ import typer
 from rich.console import Console
 
 from flows.data_verbs import DATA_VERBS
+from flows.doctor_verbs import DOCTOR_VERBS
+from flows.experiment_verbs import EXPERIMENT_VERBS
+from flows.look_verbs import LOOK_VERBS
+from flows.plan_verbs import PLAN_VERBS
+from flows.quiet import quiet_prefect
+from flows.release_verbs import RELEASE_VERBS
 from flows.run_verbs import RUN_VERBS, RunFolder, folder_of
+from flows.train_verbs import TRAIN_VERBS
 from pipeline.config import load_config
 from pipeline.config_files import ConfigError
 from pipeline.errors import GradatimError
@@ -18,7 +25,9 @@ from pipeline.errors import GradatimError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 models_app = typer.Typer(help="List the models of the catalogue, or fetch one.", invoke_without_command=True)
 app.add_typer(models_app, name="models")
-for name, verb in (DATA_VERBS | RUN_VERBS).items():
+for name, verb in (
+    DATA_VERBS | DOCTOR_VERBS | EXPERIMENT_VERBS | LOOK_VERBS | PLAN_VERBS | RELEASE_VERBS | RUN_VERBS | TRAIN_VERBS
+).items():
     app.command(name)(verb)
 out = Console(markup=False, highlight=False)
 
@@ -42,6 +51,7 @@ def build(
     loaded = load_config(config, changes)
     quiet_prefect()
     from flows.build_dataset import build_dataset
+    from pipeline.budget import budget_notes
     from pipeline.report import funnel, funnel_table, tokens_per_second
     from pipeline.run import open_run
     from pipeline.yields import strategy_yields, yields_table
@@ -61,6 +71,8 @@ def build(
     tokens, rate = tokens_per_second(run)
     speed = f", {rate:,.0f} tokens/s while solving" if rate else ""
     out.print(f"{tokens:,} completion tokens{speed}")
+    for note in budget_notes(run):
+        out.print(f"stopped by budget: {note}; with a higher budget the same command goes on", soft_wrap=True)
     out.print(next_steps(loaded.folder), soft_wrap=True)
 
 
@@ -127,19 +139,6 @@ def models_fetch(name: Annotated[str, typer.Argument(help="a name that `gradatim
 
     folder = fetch(name)
     out.print(f"{folder.name} {folder.revision}\n{folder.path}", soft_wrap=True)
-
-
-def quiet_prefect() -> None:
-    """Keep Prefect's log and telemetry off this screen; what the user has set stands."""
-    defaults = {
-        "PREFECT_LOGGING_LEVEL": "CRITICAL",
-        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
-        "DO_NOT_TRACK": "1",
-    }
-    for key, value in defaults.items():
-        os.environ.setdefault(key, value)
 
 
 def main() -> None:

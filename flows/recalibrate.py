@@ -14,16 +14,14 @@ from typing import Any, Final, NamedTuple
 import yaml
 from rich.table import Table
 
-from flows.stages import plan, run_stage
+from flows.stages import build
 from pipeline.calibration import Measured, measured
 from pipeline.config import Config, Teacher, load_config
 from pipeline.config_files import ConfigError
 from pipeline.lookup import RECALIBRATED
-from pipeline.manifest import run_lock
 from pipeline.models import resolve
 from pipeline.records import Decision
-from pipeline.report import funnel, write_funnel
-from pipeline.run import Run, create_run, open_run
+from pipeline.run import Run, open_run
 
 DECISIONS: Final[tuple[Decision, ...]] = ("too easy", "keep", "too hard", "undecided")
 
@@ -66,13 +64,7 @@ def recalibrate(
         endpoints=endpoints,
         overrides=overrides,
     )
-    with run_lock(config.folder):
-        create_run(config)
-        for stage in plan(config):
-            run_stage(stage, config.folder)
-        run = open_run(config.folder)
-        write_funnel(run, funnel(run))
-    return _compared(source, run)
+    return _compared(source, build(config))
 
 
 def student_config(

@@ -13,7 +13,9 @@ from generators.templates import FAMILIES
 from pipeline.assess import assess
 from pipeline.config import Config
 from pipeline.export import export
-from pipeline.run import Run, open_run
+from pipeline.manifest import run_lock
+from pipeline.report import funnel, write_funnel
+from pipeline.run import Run, create_run, open_run
 from pipeline.solve import solve
 from pipeline.sources import RunSource
 from pipeline.verify import verify_completions
@@ -64,3 +66,14 @@ def run_stage(name: str, folder: Path) -> dict[str, int]:
     STAGE_FUNCTIONS[name](run)
     units = run.manifest.of_stage(name)
     return {key: sum(unit.counts[key] for unit in units) for key in ("in", "kept")}
+
+
+def build(config: Config) -> Run:
+    """Run all stages of a configuration here, without any server; goes on where an earlier attempt was stopped."""
+    with run_lock(config.folder):
+        create_run(config)
+        for stage in plan(config):
+            run_stage(stage, config.folder)
+        run = open_run(config.folder)
+        write_funnel(run, funnel(run))
+    return run

@@ -18,25 +18,31 @@ from pipeline.store import read_records
 
 STAGES: Final = ("agree", "assess", "pool")
 AGREE: Final = "agree"
+UNSOLVED: Final = "unsolved"
 
 
 def run_shards(_run: Run, source: RunSource, number: int) -> Iterator[Part]:
     """Give the shards of a run source. Raises ConfigError if the other run has not come as far as that stage."""
     other = open_run(source.path)
-    if not other.manifest.of_stage(source.stage):
-        raise ConfigError(f"{source.path}: its stage {source.stage} is not done; gradatim build goes on with it")
-    stages = STAGES[: STAGES.index(source.stage) + 1]
+    unsolved = source.stage == UNSOLVED
+    last = "assess" if unsolved else source.stage
+    if not other.manifest.of_stage(last):
+        raise ConfigError(f"{source.path}: its stage {last} is not done; gradatim build goes on with it")
+    stages = STAGES[: STAGES.index(last) + 1]
     for place, unit in enumerate(other.manifest.of_stage(AGREE)):
         units = [other.manifest.units[(stage, unit.shard)] for stage in stages]
-        if units[-1].counts["kept"]:
-            digests = [unit.digest for unit in units]
-            yield Part(f"{number}-{place:05d}", (source.stage, digests), partial(_make, other, units))
+        counts = units[-1].counts
+        if counts["in"] - counts["kept"] if unsolved else counts["kept"]:
+            inputs: list[object] = [source.stage, [unit.digest for unit in units]]
+            inputs += [source.without_verifiers] if source.without_verifiers else []
+            yield Part(f"{number}-{place:05d}", tuple(inputs), partial(_make, other, units, source))
 
 
-def _make(other: Run, units: list[Unit]) -> Made:
+def _make(other: Run, units: list[Unit], source: RunSource) -> Made:
     problems = read_records(Problem, other.file(units[0], "settled"))
     out = {r.record_id for unit in units[1:] for r in _rejections(other, unit)}
-    return Made([problem for problem in problems if problem.id not in out])
+    wanted = [problem for problem in problems if (problem.id in out) == (source.stage == UNSOLVED)]
+    return Made([problem for problem in wanted if problem.verifier not in source.without_verifiers])
 
 
 def _rejections(run: Run, unit: Unit) -> list[Rejection]:

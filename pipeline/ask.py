@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.budget import teacher_tokens, tokens_of, writing_stopped
 from pipeline.config import Writer
 from pipeline.errors import GradatimError
-from pipeline.journal import Journal
+from pipeline.journal import Journal, recorded, remove_finished
 from pipeline.progress import say, track
 from pipeline.records import Completion, Message, content_id
 from pipeline.run import Run
 from pipeline.solve import side_by_side
-from pipeline.store import read_records
 from pipeline.teacher import Request, Teacher, complete, identity_of, open_teacher
+
+
+class OutOfBudget(GradatimError):
+    """Answers that the run's budget has no tokens left for; the text says how far it went."""
 
 
 class NotRecorded(GradatimError):
@@ -35,15 +39,18 @@ class Question(NamedTuple):
     draw: int = 0
 
 
-def ask(run: Run, shard: str, questions: Sequence[Question], writer: Writer) -> list[Completion]:
+def ask(
+    run: Run, shard: str, questions: Sequence[Question], writer: Writer, *, budgeted: bool = False
+) -> list[Completion]:
     """Return an answer to every question, in order; the model is loaded only if one is missing.
 
-    Raises NotRecorded if one is missing where no model may be asked (Run.recorded_only).
+    Raises NotRecorded if one is missing where no model may be asked (Run.recorded_only), and OutOfBudget if `budgeted`
+    and the run's budget is spent before the last one is there; those that are there are kept.
     """
     identity = identity_of(writer)
     requests = [_request(question, identity, writer) for question in questions]
     journal = Journal(journal_path(run, shard))
-    known = {**_committed(run, shard), **journal.completions}
+    known = {**recorded(_table(run, shard)), **journal.completions}
     missing = [request for request in {r.id: r for r in requests}.values() if request.id not in known]
     if missing and run.recorded_only:
         raise NotRecorded(
@@ -51,16 +58,38 @@ def ask(run: Run, shard: str, questions: Sequence[Question], writer: Writer) -> 
             "be asked here; gradatim build asks it"
         )
     if missing:
+        allowed = _allowance(run) if budgeted else None
         say(f"{shard}: opening {writer.model} to write ({len(requests) - len(missing)} of {len(requests)} recorded)")
-        asyncio.run(_answer(missing, writer, journal, shard))
+        asyncio.run(_answer(missing, writer, journal, shard, allowed))
         journal.close()
     known.update(journal.completions)
+    if any(request.id not in known for request in requests):
+        spent = tokens_of(run, "generate") + sum(c.completion_tokens for c in journal.completions.values())
+        raise OutOfBudget(f"tokens {spent + _solving(run):,} of {run.config.budget.tokens:,}")
     return [known[request.id] for request in requests]
 
 
+def _allowance(run: Run) -> int | None:
+    """Return how many tokens may be spent on writing now. Raises OutOfBudget if the run may not write any more."""
+    stopped = writing_stopped(run)
+    if stopped is not None:
+        raise OutOfBudget(stopped)
+    most = run.config.budget.tokens
+    return None if most is None else most - tokens_of(run, "generate") - _solving(run)
+
+
+def _solving(run: Run) -> int:
+    return sum(teacher_tokens(run, index) for index in range(len(run.config.teachers)))
+
+
 def journal_path(run: Run, shard: str) -> Path:
-    """Return where answers wait until their shard is committed; the caller deletes it then."""
+    """Return where answers wait until their shard is committed; the caller deletes it then (forget_journal)."""
     return run.folder / "asked" / f"{shard}.jsonl"
+
+
+def forget_journal(run: Run, shard: str) -> None:
+    """Delete the journal of a shard whose answers are committed."""
+    remove_finished(journal_path(run, shard), _table(run, shard))
 
 
 def _request(question: Question, identity: tuple[str, str], writer: Writer) -> Request:
@@ -77,21 +106,24 @@ def _request(question: Question, identity: tuple[str, str], writer: Writer) -> R
     )
 
 
-def _committed(run: Run, shard: str) -> dict[str, Completion]:
-    unit = run.manifest.units.get(("generate", shard))
-    if unit is None or not any(f.path.startswith("drafts/") for f in unit.files):
-        return {}
-    return {c.id: c for c in read_records(Completion, run.file(unit, "drafts"))}
+def _table(run: Run, shard: str) -> Path:
+    return run.folder / "drafts" / f"{shard}.parquet"
 
 
-async def _answer(missing: list[Request], writer: Writer, journal: Journal, name: str) -> None:
+async def _answer(missing: list[Request], writer: Writer, journal: Journal, name: str, allowed: int | None) -> None:
     remaining = iter(missing)
+    spent = sum(completion.completion_tokens for completion in journal.completions.values())
     async with open_teacher(writer) as model:
         with track(f"write {name}", len(missing)) as progress:
 
             async def work(model: Teacher = model) -> None:
+                nonlocal spent
                 for request in remaining:
-                    journal.add(await complete(model, request))
+                    if allowed is not None and spent >= allowed:
+                        return
+                    answer = await complete(model, request)
+                    spent += answer.completion_tokens
+                    journal.add(answer)
                     progress.advance()
 
             await side_by_side(min(model.window, len(missing)), work)

@@ -6,7 +6,7 @@ import yaml
 
 from pipeline.config import Config, Teacher
 from pipeline.manifest import FileEntry
-from pipeline.prompts import PROMPTS
+from pipeline.prompts import HINT_LABEL, PROMPTS
 from pipeline.report import funnel, funnel_markdown
 from pipeline.run import Run
 
@@ -65,6 +65,6 @@ def _settings(config: Config) -> str:
 def _teacher(teacher: Teacher) -> str:
     return (
         f"- `{teacher.model}`: {teacher.completions} completions per problem, "
-        f"prompt `{PROMPTS[teacher.prompt].label}`, "
+        f"prompt `{PROMPTS[teacher.prompt].label}{HINT_LABEL if teacher.hint else ''}`, "
         f"temperature {teacher.sampling.temperature:g}, at most {teacher.sampling.max_tokens} tokens"
     )

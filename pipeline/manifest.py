@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import IO
 
 from pipeline.errors import GradatimError
 from pipeline.records import canonical_json, content_id
-from pipeline.store import file_digest
+from pipeline.store import append_line, file_digest, remove_leftovers, room_for
 
 
 class RunLocked(GradatimError):
@@ -104,17 +105,19 @@ class Manifest:
 
 def _append_line(path: Path, line: str) -> None:
     """Append one line and sync; a torn last line of an earlier crash is cut off first."""
-    with path.open("a+b") as handle:
-        _cut_torn_line(handle.fileno(), path)
-        handle.write(line.encode() + b"\n")
-        handle.flush()
+    with room_for(path), path.open("a+b", buffering=0) as handle:
+        _cut_torn_line(handle)
+        append_line(handle, line.encode(), path)
         os.fsync(handle.fileno())
 
 
-def _cut_torn_line(descriptor: int, path: Path) -> None:
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        os.ftruncate(descriptor, data.rfind(b"\n") + 1)
+def _cut_torn_line(handle: IO[bytes]) -> None:
+    if handle.seek(0, os.SEEK_END) == 0:
+        return
+    handle.seek(-1, os.SEEK_END)
+    if handle.read(1) != b"\n":
+        handle.seek(0)
+        handle.truncate(handle.read().rfind(b"\n") + 1)
 
 
 def _read(path: Path) -> Iterator[Unit | tuple[str, str]]:
@@ -131,11 +134,15 @@ def _read(path: Path) -> Iterator[Unit | tuple[str, str]]:
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Hold the run for this process; the kernel lets go of it when the process dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as handle:
+    """Hold the run for this process; the kernel lets go of it when the process dies. What a dead one was writing is
+    swept away."""
+    with room_for(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / ".lock").open("a")
+    with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunLocked(f"{folder}: another process is working on this run") from None
+        remove_leftovers(folder)
         yield

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from pipeline import config
 from pipeline.errors import GradatimError
 from pipeline.models import resolve
-from pipeline.prompts import prompt_for, render_prompt
+from pipeline.prompts import HINT_LABEL, prompt_for, render_prompt
 from pipeline.records import Completion, FinishReason, Message, Problem, canonical_json, content_id
 
 SERVED: Final = "served"  # the revision of a server's model that the configuration does not name
@@ -71,8 +71,9 @@ class Teacher(Protocol):
 
 def make_request(identity: tuple[str, str], settings: config.Teacher, problem: Problem, sample_index: int) -> Request:
     """Build the request for completion number `sample_index` of a problem to the model of that name and revision."""
-    messages = render_prompt(settings.prompt, problem.question, problem.verifier)
-    version = prompt_for(settings.prompt, problem.verifier).label
+    hint = problem.answer if settings.hint else None
+    messages = render_prompt(settings.prompt, problem.question, problem.verifier, hint)
+    version = prompt_for(settings.prompt, problem.verifier).label + ("" if hint is None else HINT_LABEL)
     sampling = settings.sampling
     parts = ([[m.role, m.content] for m in messages], version, sampling.model_dump(), sample_index)
     return Request(content_id("completion", *identity, *parts), problem.id, messages, version, sampling, sample_index)

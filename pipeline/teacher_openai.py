@@ -1,7 +1,7 @@
 """The server engine: any OpenAI-compatible endpoint, or several that serve the same model.
 
-Each endpoint has its own bound on requests in flight; a request goes to the endpoint with the most room. What may pass
-(connection lost, time-out, 429, 5xx, an answer that is not one) is tried again elsewhere, with back-off.
+How many requests an endpoint gets at once, and which one is next, is concurrency.py's business. What may pass
+(connection lost, time-out, 429, 5xx, an answer that is not one) is tried again after a wait, elsewhere if possible.
 """
 
 import asyncio
@@ -9,33 +9,26 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import openai
 from openai import AsyncOpenAI
 
 from pipeline import config
+from pipeline.concurrency import Endpoint, Endpoints, Failure
 from pipeline.records import FinishReason
 from pipeline.seeds import rng_for
 from pipeline.teacher import SERVED, Answered, Request, TeacherError, TeacherUnavailable, split_reasoning
 
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 30.0
+FIRST_WAIT_SECONDS: Final = 0.5
+LONGEST_WAIT_SECONDS: Final = 30.0
+TOO_MANY: Final = 429
+PASSING: Final = (408, TOO_MANY)
+OVERLOADED: Final = (*PASSING, 502, 503, 504, 529)
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "filtered"}
-
-
-class _Passing(Exception):
-    """A failure that another try may mend."""
-
-
-@dataclass
-class _Endpoint:
-    url: str
-    client: AsyncOpenAI
-    in_flight: int = 0
-    failures_in_a_row: int = 0
 
 
 class OpenAITeacher:
@@ -44,41 +37,54 @@ class OpenAITeacher:
     engine = "openai"
 
     def __init__(
-        self, settings: config.Teacher | config.Writer, engine: config.OpenAIEngine, endpoints: list[_Endpoint]
+        self, settings: config.Teacher | config.Writer, engine: config.OpenAIEngine, clients: dict[str, AsyncOpenAI]
     ) -> None:
         self.model = settings.model
         self.revision = settings.revision or SERVED
         self.engine_version = f"openai-python {version('openai')}"
-        self.window = engine.concurrency * len(endpoints)
+        self.window = engine.concurrency * len(clients)  # the most there can be; requests wait for room in `answer`
         self._settings = engine
-        self._endpoints = endpoints
+        self._clients = clients
+        self._endpoints = Endpoints([Endpoint(url, engine.concurrency) for url in clients], engine.patience_seconds)
+
+    @property
+    def retries(self) -> int:
+        """How many tries have failed so far."""
+        return self._endpoints.retries
+
+    def load(self) -> str:
+        """Return how busy the endpoints are, for the progress line."""
+        return self._endpoints.load()
 
     async def answer(self, request: Request) -> Answered:
         rng = rng_for("back-off", 0, int(request.id[:8], 16))
-        for attempt in range(1, self._settings.attempts + 1):
-            endpoint = min(self._endpoints, key=lambda e: (e.failures_in_a_row, e.in_flight))
-            endpoint.in_flight += 1
+        tries = 0
+        wait = FIRST_WAIT_SECONDS
+        while True:
+            one = await self._endpoints.take()
             try:
-                answered = await self._ask(endpoint, request)
-            except _Passing as error:
-                endpoint.failures_in_a_row += 1
-                last = f"{endpoint.url}: {error}"
+                answered = await self._ask(one.endpoint.url, request)
+            except Failure as failure:
+                self._endpoints.fail(one, failure)
+                tries += not failure.refused
+                if tries == self._settings.attempts:
+                    raise TeacherUnavailable(
+                        f"{one.endpoint.url}: {failure} (after {tries} tries); what is finished is kept"
+                    ) from failure
+            except (TeacherError, asyncio.CancelledError):
+                self._endpoints.give_up(one)
+                raise
             else:
-                endpoint.failures_in_a_row = 0
+                self._endpoints.succeed(one)
                 return answered
-            finally:
-                endpoint.in_flight -= 1
-            if attempt < self._settings.attempts:
-                await asyncio.sleep(
-                    min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (attempt - 1)) * rng.uniform(0.5, 1)
-                )
-        raise TeacherUnavailable(f"{last} (after {self._settings.attempts} tries); what is finished is kept")
+            await asyncio.sleep(wait * rng.uniform(0.5, 1))
+            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
-    async def _ask(self, endpoint: _Endpoint, request: Request) -> Answered:
+    async def _ask(self, url: str, request: Request) -> Answered:
         sampling = request.sampling
         extra = {"top_k": sampling.top_k, "min_p": sampling.min_p or None}
         try:
-            response = await endpoint.client.chat.completions.create(
+            response = await self._clients[url].chat.completions.create(
                 model=self.model,
                 messages=cast(Any, [{"role": m.role, "content": m.content} for m in request.messages]),
                 temperature=sampling.temperature,
@@ -88,14 +94,20 @@ class OpenAITeacher:
                 response_format=_response_format(request),
                 extra_body={key: value for key, value in extra.items() if value is not None},
             )
-        except (openai.RateLimitError, openai.InternalServerError) as error:
-            raise _Passing(_first_line(error)) from error
         except openai.APIConnectionError as error:
-            raise _Passing(f"{_first_line(error)} {_first_line(error.__cause__)}".strip()) from error
+            text = f"{_first_line(error)} {_first_line(error.__cause__)}".strip()
+            raise Failure(text, overloaded=True) from error
         except (openai.APIResponseValidationError, json.JSONDecodeError) as error:
-            raise _Passing(f"not a chat completion: {_first_line(error)}") from error
+            raise Failure(f"not a chat completion: {_first_line(error)}") from error
         except openai.APIStatusError as error:
-            raise TeacherError(f"{endpoint.url}: {_first_line(error)}") from error
+            if error.status_code not in PASSING and error.status_code < 500:
+                raise TeacherError(f"{url}: {_first_line(error)}") from error
+            raise Failure(
+                _first_line(error),
+                overloaded=error.status_code in OVERLOADED,
+                refused=error.status_code == TOO_MANY,
+                retry_after=retry_after(error.response.headers.get("retry-after")),
+            ) from error
         return _read(response)
 
 
@@ -114,9 +126,24 @@ def _read(response: Any) -> Answered:
         finish = _FINISH[choice.finish_reason]
         used = (int(response.usage.prompt_tokens), int(response.usage.completion_tokens))
     except (AttributeError, TypeError, ValueError, KeyError) as error:
-        raise _Passing(f"not a chat completion with one choice ({type(error).__name__}: {error})") from error
+        raise Failure(f"not a chat completion with one choice ({type(error).__name__}: {error})") from error
     reasoning, text = (own.strip(), content.strip()) if isinstance(own, str) else split_reasoning(content)
     return Answered(text, reasoning, finish, *used)
+
+
+def retry_after(header: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for (RFC 9110: a number of seconds, or a date), if it does."""
+    if header is None:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(header)
+        except ValueError:
+            return None
+        seconds = ((date if date.tzinfo else date.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+    return seconds if 0 < seconds < float("inf") else None
 
 
 def _first_line(error: object) -> str:
@@ -130,28 +157,27 @@ async def open_openai(
 ) -> AsyncIterator[OpenAITeacher]:
     """Connect to every endpoint and see that it serves the model."""
     key = os.environ.get(engine.api_key_env, "none")
-    clients = [
-        AsyncOpenAI(base_url=url, api_key=key, timeout=engine.timeout_seconds, max_retries=0)
+    clients = {
+        url: AsyncOpenAI(base_url=url, api_key=key, timeout=engine.timeout_seconds, max_retries=0)
         for url in engine.endpoints
-    ]
-    endpoints = [_Endpoint(url, client) for url, client in zip(engine.endpoints, clients, strict=True)]
+    }
     try:
-        for endpoint in endpoints:
-            await _greet(endpoint, settings.model)
-        yield OpenAITeacher(settings, engine, endpoints)
+        for url, client in clients.items():
+            await _greet(url, client, settings.model)
+        yield OpenAITeacher(settings, engine, clients)
     finally:
-        for client in clients:
+        for client in clients.values():
             await client.close()
 
 
-async def _greet(endpoint: _Endpoint, model: str) -> None:
+async def _greet(url: str, client: AsyncOpenAI, model: str) -> None:
     """Ask for the list of models once, so that a wrong address or name is known before anything is sent."""
     try:
-        served = [m.id async for m in endpoint.client.models.list()]
+        served = [m.id async for m in client.models.list()]
     except openai.APIConnectionError as error:
         cause = _first_line(error.__cause__) or _first_line(error)
-        raise TeacherError(f"{endpoint.url}: no answer ({cause}); is the server running there?") from error
+        raise TeacherError(f"{url}: no answer ({cause}); is the server running there?") from error
     except (openai.APIStatusError, openai.APIResponseValidationError, json.JSONDecodeError, AttributeError) as error:
-        raise TeacherError(f"{endpoint.url}: not an OpenAI-compatible server: {_first_line(error)}") from error
+        raise TeacherError(f"{url}: not an OpenAI-compatible server: {_first_line(error)}") from error
     if model not in served:
-        raise TeacherError(f"{endpoint.url}: does not serve {model}; it serves {', '.join(served) or 'nothing'}")
+        raise TeacherError(f"{url}: does not serve {model}; it serves {', '.join(served) or 'nothing'}")
