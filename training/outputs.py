@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,13 +68,18 @@ def begin(output: Path, fingerprint: str) -> bool:
 
 
 def train_to_end(trainer: Any, output: Path) -> dict[str, float]:
-    """Train, from the last whole checkpoint if there is one. Returns steps, seconds and the first and last loss."""
+    """Train, from the last whole checkpoint if there is one. Returns steps, seconds, the first and last loss, and the
+    tokens that went through the model, as far as the trainer logs them."""
     checkpoint = last_whole_checkpoint(output / CHECKPOINTS)
     if checkpoint and first_process():
         print(f"Going on from {checkpoint}.")
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    counts = [row["num_tokens"] for row in trainer.state.log_history if "num_tokens" in row]
+    # A trainer that goes on from a checkpoint counts from 0 again.
+    passed = [count - before if count >= before else count for before, count in pairwise([0.0, *counts])]
     return {
+        "tokens": sum(passed),
         "steps": trainer.state.global_step,
         "seconds": result.metrics["train_runtime"],
         "first_loss": losses[0] if losses else result.training_loss,
