@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipeline.assess import Judged, judged_completions
 from pipeline.config import Preferences, Select
 from pipeline.manifest import Unit
-from pipeline.prompts import render_prompt
+from pipeline.prompts import WHOLE_REPLY, render_prompt
 from pipeline.records import Assessment, Problem, Rejection
 from pipeline.run import Run
 from pipeline.seeds import rng_for
@@ -127,11 +127,11 @@ _ORDERS: Final[Mapping[str, Callable[[Pair], tuple[Any, ...]]]] = {
 }
 
 
-def _row(pair: Pair, settings: Select) -> dict[str, Any]:
+def _row(pair: Pair, settings: Select, verifier: str) -> dict[str, Any]:
     (chosen, _), (rejected, wrong) = pair
     return {
-        "chosen": [{"role": "assistant", "content": _written(pair[0], settings)}],
-        "rejected": [{"role": "assistant", "content": _written(pair[1], settings)}],
+        "chosen": [{"role": "assistant", "content": _written(pair[0], settings, verifier)}],
+        "rejected": [{"role": "assistant", "content": _written(pair[1], settings, verifier)}],
         "chosen_id": chosen.id,
         "rejected_id": rejected.id,
         "chosen_tokens": chosen.completion_tokens,
@@ -143,18 +143,21 @@ def _row(pair: Pair, settings: Select) -> dict[str, Any]:
     }
 
 
-def _written(judged: Judged, settings: Select) -> str:
+def _written(judged: Judged, settings: Select, verifier: str) -> str:
     completion, verdict = judged
+    if verifier in WHOLE_REPLY:
+        return trace_text(completion.reasoning, completion.text, None, settings)
     if completion.reasoning is None and not verdict.extracted and settings.style == "think":
         return f"<think>\n{completion.text}\n</think>"  # there is no answer to put in a box
     return trace_text(completion.reasoning, completion.text, verdict.extracted or "", settings)
 
 
 def pair_rows(
-    panel: Sequence[Judged], preferences: Preferences, select: Select, refused: Collection[str]
+    panel: Sequence[Judged], preferences: Preferences, select: Select, refused: Collection[str], verifier: str = "math"
 ) -> list[dict[str, Any]]:
-    """Return the pairs of one problem's completions as rows, without prompt and the problem's own columns."""
-    return [_row(pair, select) for pair in preference_pairs(panel, preferences, refused=refused)]
+    """Return the pairs of one problem's completions as rows, without prompt and the problem's own columns. A reply that
+    its verifier judges whole gets no box."""
+    return [_row(pair, select, verifier) for pair in preference_pairs(panel, preferences, refused=refused)]
 
 
 def shard_rows(run: Run, selected: Unit, problems: Sequence[tuple[Problem, Assessment]]) -> list[dict[str, Any]]:
@@ -175,7 +178,7 @@ def shard_rows(run: Run, selected: Unit, problems: Sequence[tuple[Problem, Asses
             **row,
         }
         for problem in looked_at
-        for row in pair_rows(judged[problem.id], run.config.export.preferences, settings, refused)
+        for row in pair_rows(judged[problem.id], run.config.export.preferences, settings, refused, problem.verifier)
     ]
 
 

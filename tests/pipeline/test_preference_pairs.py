@@ -129,3 +129,10 @@ def test_length_statistics() -> None:
     assert found["chosen_longer"] == 0.5
     assert "chosen side is longer in 50 %" in length_line([(10, 20), (30, 30), (40, 20)])
     assert length_line([]) == "0 preference pairs"
+
+
+def test_a_reply_that_is_judged_whole_gets_no_box() -> None:
+    (row,) = pair_rows([GOOD, BAD], Preferences(), Select(), set(), "code")
+    assert [row[side][0]["content"] for side in ("chosen", "rejected")] == ["text of good", "text of bad"]
+    (row,) = pair_rows([GOOD, BAD], Preferences(), Select(), set(), "math")
+    assert row["chosen"][0]["content"] == "<think>\ntext of good\n</think>\n\n\\boxed{42}"
