@@ -1,0 +1,279 @@
+"""Checking what was published: a whole set has no difference, and each kind of tampering is found, hashes made right or
+not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from flows.remeasure import FARTHEST, Asked, Counts, deviation
+from flows.reverify import Reverified, reverify, reverify_text
+from pipeline.config import Band
+from pipeline.published import NotPublished, open_published
+from pipeline.records import Completion, Problem, Verdict, content_id
+from pipeline.release import ReleaseOptions, build_release
+from pipeline.run import Run
+from pipeline.seeds import rng_for
+from pipeline.store import file_digest, write_table
+from pipeline.verifiers import verify
+from tests.fake_server import MODEL_NAME, serve
+from tests.flows.published import small_run
+from tests.flows.solver import Solver, config, golds
+
+__all__ = ["small_run"]
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module", name="whole")
+def whole_release(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("release") / "release"
+    return build_release(run, folder, ReleaseOptions("someone/sums")).folder
+
+
+def found_in(found: Reverified) -> dict[str, tuple[str, ...]]:
+    return {outcome.check: outcome.differences for outcome in found.outcomes if outcome.differences}
+
+
+def test_a_release_an_export_and_a_run_have_no_difference(run: Run, whole: Path) -> None:
+    for place in (whole, run.folder, run.folder / "export"):
+        found = reverify(str(place))
+        assert found.equal, reverify_text(found)
+        skipped = {outcome.check for outcome in found.outcomes if outcome.skipped}
+        assert skipped == {"contamination", "difficulty"}
+    assert reverify_text(found).endswith("no difference")
+
+
+def test_an_export_without_its_run_says_what_it_cannot_check(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder / "export", tmp_path / "alone/export")
+    found = reverify(str(tmp_path / "alone/export"))
+    assert {o.check: o.skipped for o in found.outcomes if "settings" in o.skipped}.keys() == {
+        "filters replayed",
+        "near duplicates",
+    }
+
+
+def tampered(whole: Path, folder: Path, name: str, change: Callable[[Rows], Any], *, fixed: bool) -> Path:
+    """Copy the release with a table's rows changed; `fixed` makes every hash, name and count right again."""
+    shutil.copytree(whole, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    file = next(f for f in manifest["files"] if f.get("config") == name and f["split"] == "train")
+    table = pq.read_table(folder / file["path"])
+    rows = table.to_pylist()
+    change(rows)
+    digest = write_table(pa.Table.from_pylist(rows, schema=table.schema), folder / file["path"])
+    if fixed:
+        path = f"{name}/train-{digest[:16]}.parquet"
+        (folder / file["path"]).rename(folder / path)
+        card = (folder / "README.md").read_text().replace(file["path"], path)
+        (folder / "README.md").write_text(card)
+        file |= {"path": path, "sha256": digest, "rows": len(rows)}
+        for other in manifest["files"]:
+            other["sha256"] = file_digest(folder / other["path"])
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def edit_text(rows: Rows) -> None:
+    rows[0]["completion"][-1]["content"] += " Buy now."
+
+
+def swap_gold(rows: Rows) -> None:
+    rows[0]["answer"] = "123456"
+
+
+def swap_gold_and_ids(rows: Rows) -> None:
+    """Swap a gold in every column that tells it, and compute the problem's id anew."""
+    row, problem = rows[0], rows[0]["problem_id"]
+    for row in (row for row in rows if row["problem_id"] == problem):
+        row |= {"answer": "123456", "gold_original": "123456"}
+        judged = (row["verifier"], row["answer_type"], row["tolerance"])
+        row["problem_id"] = content_id("problem", row["question"], "123456", *judged)
+
+
+def double(rows: Rows) -> None:
+    rows.append(dict(rows[0]))
+
+
+def double_renamed(rows: Rows) -> None:
+    rows.append({**rows[0], "completion_id": "0" * 24})
+
+
+def raise_rate(rows: Rows) -> None:
+    rows[0]["pass_rate"] = 0.9
+
+
+def wrong_sum(rows: Rows) -> None:
+    text = rows[0]["completion"][-1]["content"]
+    rows[0]["completion"][-1]["content"] = text.replace("<think>\n", "<think>\nFirst, 3 × 7 = 24 and so on. ")
+
+
+def call_it_right(rows: Rows) -> None:
+    rows[0]["chosen"], rows[0]["rejected"] = rows[0]["rejected"], rows[0]["chosen"]
+
+
+TAMPERED: list[tuple[str, Callable[[Rows], Any], bool, set[str]]] = [
+    ("sft", edit_text, False, {"hashes"}),
+    ("sft", swap_gold, False, {"hashes", "problem ids and golds", "traces verified"}),
+    ("sft", swap_gold, True, {"problem ids and golds", "traces verified", "templates made again"}),
+    ("sft", swap_gold_and_ids, True, {"traces verified", "templates made again"}),
+    ("grpo", swap_gold, True, {"problem ids and golds", "templates made again"}),
+    ("grpo", swap_gold_and_ids, True, {"templates made again"}),
+    ("sft", double, False, {"hashes", "duplicate rows"}),
+    ("sft", double, True, {"duplicate rows"}),
+    ("sft", double_renamed, True, {"duplicate rows"}),
+    ("grpo", raise_rate, True, {"pass rates"}),
+    ("sft", wrong_sum, True, {"filters replayed"}),
+    ("preferences", call_it_right, True, {"traces verified"}),
+]
+
+
+@pytest.mark.parametrize("case", TAMPERED, ids=lambda c: f"{c[0]} {c[1].__name__}{' fixed' if c[2] else ''}")
+def test_each_tampering_is_found(
+    whole: Path, tmp_path: Path, case: tuple[str, Callable[[Rows], Any], bool, set[str]]
+) -> None:
+    name, change, fixed, checks = case
+    found = found_in(reverify(str(tampered(whole, tmp_path / "copy", name, change, fixed=fixed))))
+    assert found.keys() >= checks, found
+    if fixed:
+        assert "hashes" not in found
+
+
+def test_a_problem_in_two_splits_is_found(whole: Path, tmp_path: Path) -> None:
+    first = next(t for t in open_published(str(whole)).tables if (t.config, t.split) == ("sft", "test"))
+    there = pq.read_table(whole / first.path).to_pylist()[0]
+
+    def cross(rows: Rows) -> None:
+        rows.append({**there, "completion_id": "1" * 24})
+
+    def relate(rows: Rows) -> None:
+        rows[0]["parents"] = [there["problem_id"]]
+
+    for number, change in enumerate((cross, relate)):
+        found = found_in(reverify(str(tampered(whole, tmp_path / str(number), "sft", change, fixed=True))))
+        assert any(there["problem_id"] in line for line in found["splits"])
+
+
+def test_missing_added_and_broken_files_are_found(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "copy")
+    tables = open_published(str(whole)).tables
+    (tmp_path / "copy" / tables[0].path).unlink()
+    (tmp_path / "copy" / tables[1].path).write_bytes(b"PAR1 not at all")
+    (tmp_path / "copy/sft/train-0000.parquet").write_bytes(b"x")
+    found = found_in(reverify(str(tmp_path / "copy")))
+    text = "\n".join(found["hashes"])
+    for said in (
+        f"{tables[0].path}: listed, but not",
+        f"{tables[1].path}: not the file",
+        "train-0000.parquet: is there",
+    ):
+        assert said in text
+    assert any("cannot be read as Parquet" in line for line in found["schema"])
+
+
+def test_a_column_of_another_type_is_found(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "copy")
+    table = next(t for t in open_published(str(whole)).tables if t.config == "grpo")
+    rows = pq.read_table(tmp_path / "copy" / table.path)
+    place = rows.column_names.index("attempts")
+    write_table(rows.set_column(place, "attempts", rows["attempts"].cast("float32")), tmp_path / "copy" / table.path)
+    assert f"{table.path}: column attempts is float, not int64" in found_in(reverify(str(tmp_path / "copy")))["schema"]
+
+
+def test_rows_without_what_a_check_needs_are_told_and_left_out(whole: Path, tmp_path: Path) -> None:
+    def break_rows(rows: Rows) -> None:
+        rows[0]["completion"] = []
+        rows[1]["verifier"] = "oracle"
+        rows[2]["prompt"] = None
+        rows[3]["problem_id"] = None
+
+    found = found_in(reverify(str(tampered(whole, tmp_path / "copy", "sft", break_rows, fixed=True))))
+    assert [line.split(" ")[1] for line in found["schema"]] == ["completion", "verifier", "prompt", "problem_id"]
+    assert set(found) == {"schema"}
+
+
+def test_benchmarks_are_compared_with(whole: Path, tmp_path: Path) -> None:
+    row = pq.read_table(whole / open_published(str(whole)).tables[0].path).to_pylist()[0]
+    (tmp_path / "benchmark.jsonl").write_text(json.dumps({"id": "7", "question": row["question"]}) + "\n")
+    (line, *_) = found_in(reverify(str(whole), against=[tmp_path / "benchmark.jsonl"]))["contamination"]
+    assert "benchmark question 7 (benchmark.jsonl)" in line
+
+
+def test_a_sample_looks_at_some_rows_only(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def counting(problem: Problem, completion: Completion) -> Verdict:
+        seen.append(completion.text)
+        return verify(problem, completion)
+
+    monkeypatch.setattr("flows.reverify_judged.verify", counting)
+    assert reverify(str(whole), sample=3).equal
+    assert len(seen) == 3 + 2 * 3
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        ("{", "not one of gradatim's"),
+        ('{"files": 3}', "not one of gradatim's"),
+        ('{"files": [{"path": "../x/train.parquet", "rows": 1, "sha256": ""}]}', "leaves the folder"),
+        ('{"files": [{"path": "/etc/train.parquet", "rows": 1, "sha256": ""}]}', "leaves the folder"),
+        ('{"files": [], "config": {"screen": {"spies": true}}}', "other settings than this version has: screen.spies"),
+    ],
+)
+def test_a_hostile_manifest_is_one_line(tmp_path: Path, manifest: str, message: str) -> None:
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(NotPublished, match=message) as caught:
+        reverify(str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(NotPublished, match=r"no manifest\.json there"):
+        reverify(str(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("right", "differs"), [(0.75, False), (0.0, True)])
+def test_difficulty_is_measured_again(run: Run, whole: Path, right: float, differs: bool) -> None:
+    known = golds(config(Path("unused"), "http://unused"))
+    solver = Solver(known if right else dict.fromkeys(known, "-1"))
+    with serve(lambda body: solver({"seed": 0, **body})) as server:
+        found = reverify(str(whole), asked=Asked(MODEL_NAME, [server.url], 16))
+    assert ("difficulty" in found_in(found)) is differs
+    assert set(found_in(found)) <= {"difficulty"}
+
+
+def drawn(old: float, new: float, seed: int) -> list[Counts]:
+    """Draw problems with that pass rate, published where 4 attempts came out inside the band, and 8 new attempts."""
+    rng = rng_for("drawn", seed, 0)
+    rows: list[Counts] = []
+    while len(rows) < 60:
+        share = rng.random()
+        first = sum(rng.random() < share * old for _ in range(4))
+        if 0 < first < 4:
+            rows.append(Counts(first, 4, sum(rng.random() < share * new for _ in range(8)), 8))
+    return rows
+
+
+def test_a_pool_chosen_by_its_rate_is_no_difference_by_itself() -> None:
+    same = [deviation(drawn(1.0, 1.0, seed), Band()) for seed in range(40)]
+    assert max(map(abs, same)) < FARTHEST
+    assert abs(sum(same)) / len(same) < 0.5
+    assert deviation(drawn(1.0, 0.5, 1), Band()) > FARTHEST
+    assert deviation(drawn(0.5, 1.0, 1), Band()) < -FARTHEST
+    assert deviation([], Band()) == 0
+
+
+def test_the_card_and_the_list_are_compared(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "copy")
+    text = (tmp_path / "copy/README.md").read_text()
+    head = yaml.safe_load(text.split("---")[1])
+    gone = head["configs"][1]["data_files"].pop()["path"][0]
+    (tmp_path / "copy/README.md").write_text(f"---\n{yaml.safe_dump(head)}---\n")
+    assert f"README.md: its configs lack {gone}" in found_in(reverify(str(tmp_path / "copy")))["hashes"]
