@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := pipeline generators filters flows training tests
+SOURCES := pipeline generators filters flows training tests docs
 
 # No library may phone home, and no test or demo may need the Hub.
 export DO_NOT_TRACK := 1
@@ -35,7 +35,7 @@ check: setup
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow" -n 2
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test: check
 	$(BIN)/pytest -m slow

@@ -62,7 +62,7 @@ def background(command: list[str], environment: dict[str, str], log: Path) -> It
 
 
 def wait_for(url: str, log: Path) -> None:
-    for _ in range(240):
+    for _ in range(480):
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
             if answer.status == 200:
                 return
@@ -92,6 +92,7 @@ def test_the_readme_sequence_completes_and_a_missing_model_fails(tmp_path: Path)
         for command in (pool, deploy):
             done = typed(command)
             assert done.returncode == 0, done.stdout + done.stderr
+        assert_as_written(listed(value, "deployments"), {row["id"]: row["name"] for row in listed(value, "flows")})
         with (
             background(worker, environment, logs["worker"]),
             serve(Solver(golds(config(tmp_path, "http://unused", count=COUNT)))) as teacher,
@@ -113,6 +114,19 @@ def test_the_readme_sequence_completes_and_a_missing_model_fails(tmp_path: Path)
             (line,) = failed["state"]["message"].splitlines()
             assert "solve: http://127.0.0.1" in line
             assert "does not serve no/such-model; it serves fake/model" in line
+
+
+def assert_as_written(deployments: list[dict[str, Any]], flows: dict[str, str]) -> None:
+    """The server has every deployment of prefect.yaml, no schedule runs yet, and its page explains each parameter."""
+    there = {f"{flows[row['flow_id']]}/{row['name']}": row for row in deployments}
+    assert set(there) == {"build-dataset/local", "build-dataset/nightly", "star/local", "publish/local"}
+    assert [name for name, row in there.items() if row["schedules"]] == ["build-dataset/nightly"]
+    assert not any(schedule["active"] for row in deployments for schedule in row["schedules"])
+    for name, row in there.items():
+        properties = row["parameter_openapi_schema"]["properties"]
+        assert set(row["parameters"]) <= set(properties)
+        assert all(parameter.get("description") for parameter in properties.values()), name
+        assert all((ROOT / path).is_file() for key, path in row["parameters"].items() if key == "config"), name
 
 
 def listed(api: str, kind: str) -> list[dict[str, Any]]:

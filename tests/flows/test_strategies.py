@@ -117,6 +117,7 @@ def test_the_same_command_again_asks_for_nothing(finished: tuple[Run, int]) -> N
     assert run.manifest.path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_content_does_not_depend_on_workers_or_on_requests_in_flight(
     finished: tuple[Run, int], tmp_path: Path
 ) -> None:

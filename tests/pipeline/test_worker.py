@@ -189,7 +189,7 @@ def test_under_an_event_loop(small_shared_pool: None) -> None:
 
 def test_hostile_rows_among_honest_ones(small_shared_pool: None) -> None:
     """Hostile rows cost their deadline and nothing else: all honest verdicts are right, none is undecided."""
-    hostile = [("a+b+c+d+f=1", HANGING.format(k), "equation") for k in range(2, 22)]
+    hostile = [("a+b+c+d+f=1", HANGING.format(k), "equation") for k in range(2, 10)]
     honest = [(str(k), str(k), "integer") for k in range(150)]
     honest += [(f"y={k}x+1", f"y-{k}x=1", "equation") for k in range(1, 50)] + [("y=7/x", "xy=7", "equation")]
     rows = [(row, True) for row in honest] + [(row, False) for row in hostile]

@@ -21,11 +21,12 @@ from tests.training.probe_kits import (
 from training.rewards import accuracy, format_shape
 
 SETS: dict[str, Callable[[], list[Row]]] = {"templates": template_rows, "types": typed_rows, "choices": choice_rows}
+LARGE = ("templates", "types")  # half a minute; the other tests here show in the fast suite that the kits work
 PROBES = {*(f"P{k}" for k in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15)), "A1", "X1", "T7", "S1", "S3"}
 FORMAT_WEIGHT = 0.2
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", [*(pytest.param(name, marks=pytest.mark.slow) for name in LARGE), "choices"])
 def test_falsepass_finds_nothing_wrong_that_is_paid(name: str, tmp_path: Path) -> None:
     probed = run_falsepass(tmp_path / name, SETS[name](), search=60)
     head = probed.headline
