@@ -13,11 +13,11 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export VLLM_NO_USAGE_STATS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo check test bench clean
+.PHONY: help setup demo check test browser bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile
-	@echo "also: setup, bench, clean"
+	@echo "also: setup, browser (chromium, for the tests of the report), bench, clean"
 
 setup: $(INSTALLED)
 
@@ -39,6 +39,9 @@ check: setup
 
 test: check
 	$(BIN)/pytest -m slow
+
+browser:
+	apt-get install -y --no-install-recommends chromium
 
 bench: setup
 	for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

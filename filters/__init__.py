@@ -4,6 +4,22 @@ from typing import Final
 
 # The name that stands in a rejection, and what the filter is for.
 FILTERS: Final[dict[str, str]] = {
+    "unreadable draft": "what the model wrote is not the object that it was asked for",
+    "unfinished draft": "the model's draft was cut off",
+    "too short": "has too few words to be a problem",
+    "too long": "is longer than a problem may be",
+    "refusal": "the model declined to write a problem",
+    "copied prompt": "talks of the task that the model was given",
+    "copied example": "copies the example that the model was shown",
+    "other script": "uses letters of another script",
+    "left-over braces": "holds braces or a code fence that belong to no problem",
+    "talks of solving": "begins to solve itself",
+    "random amounts": "leaves an amount open",
+    "too few numbers": "holds fewer than two numbers",
+    "not the plan": "does not tell every number of the calculation that it was to be about",
+    "not about its parent": "has nothing of the problem that it was to rewrite",
+    "no gain": "adds nothing to the problem that it was to rewrite",
+    "no mask": "has no number that can be hidden so that only one value gives the answer",
     "missing figure": "refers to a figure that is not there",
     "missing reference": "refers to another problem, a table or a theorem that is not there",
     "proof only": "asks for a proof or an explanation, not for an answer",

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from filters import FILTERS
+from generators.drafts import _DRAFT_RULES
 from generators.generate import template_families, template_row
 from pipeline.records import Problem
 from pipeline.sources import TemplateSource
-from pipeline.well_posed import fault_of
+from pipeline.well_posed import _RULES, fault_of
 
 EXCERPT = Path(__file__).parents[1] / "data" / "gsm8k_excerpt.jsonl"
 ILL_POSED = [
@@ -71,3 +73,8 @@ def test_hostile_texts_are_read_in_no_time(piece: str) -> None:
     start = time.monotonic()
     fault_of(piece * (3_900 // len(piece)))
     assert time.monotonic() - start < 2  # milliseconds, on a machine that may be busy
+
+
+def test_every_fault_has_its_sentence_among_the_filters() -> None:
+    names = {name for name, _ in _RULES} | {name for name, _ in _DRAFT_RULES}
+    assert names <= set(FILTERS)
