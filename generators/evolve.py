@@ -188,7 +188,7 @@ def not_done(operation: Operation, question: str, parents: Sequence[Problem]) ->
 
 def make(run: Run, shard: str, draws: list[Draw]) -> Made:
     """Have the rewrites written, and eliminate what is none."""
-    drafts = ask(run, shard, [question_for(draw) for draw in draws], run.config.writing)
+    drafts = ask(run, shard, [question_for(draw) for draw in draws], run.config.writing, budgeted=True)
     return Made([_row(run.config.seed, *pair) for pair in zip(draws, drafts, strict=True)], drafts)
 
 

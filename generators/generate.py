@@ -14,12 +14,13 @@ from generators.run_source import run_shards
 from generators.templates import FAMILIES
 from generators.templates.family import Family, ProofError, generate_problem
 from generators.written import written_shards
-from pipeline.ask import journal_path
+from pipeline.ask import OutOfBudget, forget_journal
 from pipeline.config_files import ConfigError
 from pipeline.manifest import Unit
-from pipeline.progress import track
+from pipeline.progress import say, track
 from pipeline.records import Completion, Problem, Rejection, content_id
 from pipeline.run import Run, Work
+from pipeline.shard import STOPPED
 from pipeline.sources import ImportedSource, TemplateSource
 from pipeline.store import file_digest
 from pipeline.verifiers.golds import check_gold
@@ -37,10 +38,25 @@ def generate(run: Run) -> None:
         for number, source in enumerate(sources):
             for part in SHARDS[source.strategy](run, source, number):
                 wanted.add(part.shard)
-                work = run.unit(STAGE, part.shard, *part.inputs)
-                unit = work if isinstance(work, Unit) else _finish(run, work, part.make)
+                unit = _made(run, part)
+                forget_journal(run, part.shard)
                 progress.advance(unit.counts["in"])
     run.manifest.forget(STAGE, keep=wanted.__contains__)
+
+
+def _made(run: Run, part: Part) -> Unit:
+    """Make a shard unless it is there; one that the budget has no tokens left for is empty and says so."""
+    work = run.unit(STAGE, part.shard, *part.inputs)
+    if isinstance(work, Unit):
+        return work
+    try:
+        return _finish(run, work, part.make)
+    except OutOfBudget as stopped:
+        empty = run.unit(STAGE, part.shard, *part.inputs, STOPPED, str(stopped))
+        if isinstance(empty, Unit):
+            return empty
+        say(f"{part.shard}: stopped by budget: {stopped}")
+        return run.commit(empty, {"problems": (Problem, [])}, taken=0, kept=0, details={STOPPED: str(stopped)})
 
 
 def _finish(run: Run, work: Work, make: Callable[[], Made]) -> Unit:
@@ -53,9 +69,7 @@ def _finish(run: Run, work: Work, make: Callable[[], Made]) -> Unit:
     if drafts:
         tables["drafts"] = (Completion, list(drafts))
     tokens = sum(draft.completion_tokens for draft in drafts)
-    unit = run.commit(work, tables, taken=len(rows), kept=len(problems), rejections=rejections, tokens=tokens)
-    journal_path(run, work.shard).unlink(missing_ok=True)
-    return unit
+    return run.commit(work, tables, taken=len(rows), kept=len(problems), rejections=rejections, tokens=tokens)
 
 
 def template_shards(run: Run, source: TemplateSource, number: int) -> Iterator[Part]:

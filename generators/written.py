@@ -119,7 +119,7 @@ def question_for(draw: Draw) -> Question:
 
 def make(run: Run, shard: str, draws: list[Draw]) -> Made:
     """Have the problems written, and refuse what the text alone shows to be none."""
-    drafts = ask(run, shard, [question_for(draw) for draw in draws], run.config.writing)
+    drafts = ask(run, shard, [question_for(draw) for draw in draws], run.config.writing, budgeted=True)
     return Made([_row(run.config.seed, *pair) for pair in zip(draws, drafts, strict=True)], drafts)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from rich.table import Table
 
+from pipeline.budget import budget_notes
 from pipeline.run import CountsDoNotBalance, Run
 from pipeline.store import write_text
 
@@ -114,5 +115,6 @@ def write_funnel(run: Run, rows: Sequence[StageCounts]) -> None:
         "stages": [asdict(row) for row in rows],
         "completion_tokens": tokens,
         "tokens_per_second": round(rate, 1),
+        "stopped_by_budget": budget_notes(run),
     }
     write_text(json.dumps(content, indent=2) + "\n", run.folder / "funnel.json")

@@ -131,6 +131,8 @@ async def _solve(run: Run, index: int, works: list[tuple[Work, Unit]], spending:
             try:
                 await side_by_side(min(teacher.window, total), lambda: _work_through(teacher, requests, session))
             finally:
+                for shard in session.begun:
+                    shard.journal.close()
                 session.record(run, index)
     unfinished = [shard for shard in session.begun if not shard.committed]
     if unfinished:

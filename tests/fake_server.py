@@ -89,6 +89,8 @@ def _handler(model: Model, state: FakeServer) -> type[BaseHTTPRequestHandler]:
                 self._raw(200, b"<html>bad gateway</html>")
             elif fault == "no choices":
                 self._send(200, {**_answer("x"), "choices": []})
+            elif fault == "two choices":
+                self._send(200, {**_answer("x"), "choices": 2 * _answer("x")["choices"]})
             else:
                 raise ValueError(fault)
 

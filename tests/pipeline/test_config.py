@@ -15,7 +15,7 @@ teachers: [{model: some/model}]
 
 MISTAKES = [
     ("run: a b", [], "run"),
-    ("colour: red", [], "unknown key colour; allowed here: agree, assess, export, generate"),
+    ("colour: red", [], "unknown key colour; allowed here: agree, assess, budget, export, generate"),
     ("assess: {band: {min: 0.1}}", [], "unknown key assess.band.min; allowed here: max_pass_rate, min_pass_rate"),
     ("assess: {band: {min_pass_rate: 0.9, max_pass_rate: 0.1}}", [], "assess.band: min_pass_rate 0.9 must be below"),
     ("assess: {band: {min_pass_rate: -1}}", [], "assess.band.min_pass_rate: input should be greater than or equal"),

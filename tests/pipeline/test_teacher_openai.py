@@ -2,7 +2,12 @@
 
 import asyncio
 import socket
+import threading
+import time
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -11,6 +16,7 @@ from pipeline.config import OpenAIEngine, Sampling, Teacher
 from pipeline.records import Completion, Provenance, make_problem
 from pipeline.solve import complete_requests
 from pipeline.teacher import TeacherError, TeacherUnavailable, make_request, open_teacher, split_reasoning
+from pipeline.teacher_openai import retry_after
 from tests.fake_server import MODEL_NAME, serve
 
 PROBLEMS = [
@@ -21,9 +27,16 @@ PROBLEMS = [
 ]
 
 
-def settings(urls: Iterable[str], *, model: str = MODEL_NAME, attempts: int = 5, timeout: float = 2.0) -> Teacher:
+def settings(
+    urls: Iterable[str], *, model: str = MODEL_NAME, attempts: int = 5, timeout: float = 2.0, patience: float = 30.0
+) -> Teacher:
     engine = OpenAIEngine(
-        kind="openai", endpoints=tuple(urls), concurrency=4, attempts=attempts, timeout_seconds=timeout
+        kind="openai",
+        endpoints=tuple(urls),
+        concurrency=4,
+        attempts=attempts,
+        timeout_seconds=timeout,
+        patience_seconds=patience,
     )
     return Teacher(model=model, engine=engine, sampling=Sampling(min_p=0.05, seed="per_request"), completions=1)
 
@@ -67,6 +80,67 @@ def test_a_lasting_fault_names_the_endpoint_after_the_last_try() -> None:
     assert server.url in str(caught.value)
     assert "Error code: 500" in str(caught.value)
     assert "after 2 tries" in str(caught.value)
+
+
+def test_a_server_that_only_refuses_ends_the_run_early_though_a_refusal_is_no_try() -> None:
+    with serve(echo, faults=["429"] * 1000) as server, pytest.raises(TeacherUnavailable) as caught:
+        solve(settings([server.url], attempts=1, patience=0.2))
+    assert f"{server.url}: " in str(caught.value)
+    assert "tries failed, more than half for" in str(caught.value)
+    assert "last: Error code: 429" in str(caught.value)
+    assert len(server.requests) < 30
+
+
+def test_retry_after_is_honoured() -> None:
+    asked: list[float] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """Keep the tests' output clean."""
+
+        def do_POST(self) -> None:
+            asked.append(time.monotonic())
+            self.send_response(503)
+            self.send_header("Retry-After", "1")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"object": "list", "data": [{"id": "fake/model", "object": "model"}]}')
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        with pytest.raises(TeacherUnavailable):
+            solve(settings([f"http://127.0.0.1:{http.server_address[1]}/v1"], attempts=2))
+        http.shutdown()
+    # Four are in flight when the first answer comes; no other is sent before a second has passed.
+    later = [moment for moment in asked if moment - asked[0] > 0.5]
+    assert len(asked) - len(later) == 4
+    assert min(later) - asked[0] >= 1
+
+
+RETRY_AFTER = [
+    (None, None),
+    ("2", 2.0),
+    ("0.25", 0.25),
+    ("soon", None),
+    ("nan", None),
+    ("inf", None),
+    ("-3", None),
+    (format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), None),
+]
+
+
+@pytest.mark.parametrize(("header", "seconds"), RETRY_AFTER)
+def test_a_retry_after_header_is_read(header: str | None, seconds: float | None) -> None:
+    assert retry_after(header) == seconds
+
+
+def test_a_retry_after_header_may_be_a_date() -> None:
+    seconds = retry_after(format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True))
+    assert seconds is not None
+    assert 3000 < seconds <= 3600
 
 
 def test_a_refusal_is_not_tried_again() -> None:

@@ -1,0 +1,115 @@
+"""Two servers of different speed behind one teacher, beside each alone: the share of the sum of their speeds.
+
+Servers on loopback that answer a limited number of requests at a time and let the others wait (as vLLM does), and the
+same two refusing them with 429. Prints completions per second and the ratio; --requests sets the length of each leg.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+from pipeline.config import OpenAIEngine, Teacher
+from pipeline.records import Provenance, make_problem
+from pipeline.solve import complete_requests
+from pipeline.teacher import make_request, open_teacher
+
+MODEL = "fake/model"
+USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
+
+
+class Speed(NamedTuple):
+    """So many requests at a time, each so long on average."""
+
+    places: int
+    seconds: float
+
+
+FAST = Speed(16, 1.6)
+SLOW = Speed(8, 3.2)
+
+
+@contextmanager
+def server(speed: Speed, *, refuses: bool) -> Iterator[str]:
+    """Run a server while the block runs; gives its URL."""
+    places = threading.Semaphore(speed.places)
+    lengths = random.Random(0)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """Keep the output clean."""
+
+        def do_GET(self) -> None:
+            self._send(200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if not places.acquire(blocking=not refuses):
+                self._send(429, {"error": {"message": "too many requests"}})
+                return
+            time.sleep(speed.seconds * lengths.uniform(0.5, 1.5))
+            places.release()
+            choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "\\boxed{1}"}}
+            head = {"id": "x", "object": "chat.completion", "created": 0, "model": MODEL}
+            self._send(200, {**head, "choices": [choice], "usage": USAGE})
+
+        def _send(self, status: int, content: dict[str, Any]) -> None:
+            body = json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_address[1]}/v1"
+        http.shutdown()
+
+
+def per_second(urls: list[str], count: int) -> tuple[float, str]:
+    """Have so many requests answered; returns completions per second, start-up ramp and tail included."""
+    engine = OpenAIEngine(kind="openai", endpoints=tuple(urls), concurrency=16, timeout_seconds=60)
+    settings = Teacher(model=MODEL, engine=engine, completions=count)
+    problem = make_problem(
+        "What is 0 + 1?", "1", domain="d", family="f", strategy="template", provenance=Provenance("bench", "1")
+    )
+
+    async def work() -> tuple[float, str]:
+        async with open_teacher(settings) as teacher:
+            requests = [make_request((MODEL, "served"), settings, problem, place) for place in range(count)]
+            started = time.monotonic()
+            await complete_requests(teacher, requests, "endpoints")
+            return count / (time.monotonic() - started), teacher.load() if hasattr(teacher, "load") else ""
+
+    return asyncio.run(work())
+
+
+def main() -> None:
+    """Print a line per leg."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=600)
+    count = parser.parse_args().requests
+    print(f"nominal: fast {FAST.places / FAST.seconds:.0f}/s, slow {SLOW.places / SLOW.seconds:.0f}/s")
+    for refuses in (False, True):
+        with server(FAST, refuses=refuses) as fast, server(SLOW, refuses=refuses) as slow:
+            share = FAST.places / FAST.seconds / (FAST.places / FAST.seconds + SLOW.places / SLOW.seconds)
+            alone = [per_second([fast], int(count * share))[0], per_second([slow], int(count * (1 - share)))[0]]
+            both, load = per_second([fast, slow], count)
+        kind = "429 beyond its places" if refuses else "a queue beyond its places"
+        print(
+            f"{kind}: fast alone {alone[0]:.1f}/s, slow alone {alone[1]:.1f}/s, both {both:.1f}/s "
+            f"= {both / sum(alone):.2f} of the sum ({load})"
+        )
+
+
+if __name__ == "__main__":
+    main()
