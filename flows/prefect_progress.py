@@ -12,6 +12,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
+from flows.prefect_server import end_server_with_us, sigterm_ends_us
 from pipeline.progress import watching
 
 UPDATE_EVERY_SECONDS = 5.0
@@ -29,8 +30,9 @@ def progress_artifacts(run: str) -> Iterator[None]:
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(_mirror, run, shares, stop), daemon=True)
     thread.start()
+    end_server_with_us()
     try:
-        with watching(note):
+        with sigterm_ends_us(), watching(note):
             yield
     finally:
         stop.set()

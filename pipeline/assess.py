@@ -39,8 +39,9 @@ def assess(run: Run) -> None:
         for unit in units:
             inputs = [run.config.assess.model_dump(mode="json"), unit.digest, *judged_digests(run, unit.shard)]
             pool = run.unit(POOL, unit.shard, *inputs)  # committed last: while it is missing, both are done again
-            if isinstance(pool, Work):
-                _assess_shard(run, unit, Work(STAGE, unit.shard, pool.fingerprint), pool)
+            if isinstance(pool, Work) or run.manifest.finished(STAGE, unit.shard, pool.fingerprint) is None:
+                works = (Work(stage, unit.shard, pool.fingerprint) for stage in (STAGE, POOL))
+                _assess_shard(run, unit, *works)
             progress.advance(unit.counts["kept"])
     wanted = {unit.shard for unit in units}
     run.manifest.forget(STAGE, keep=wanted.__contains__)

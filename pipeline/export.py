@@ -6,7 +6,8 @@ README.md is the card.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any, Final
 
 import pyarrow as pa
@@ -16,12 +17,12 @@ from pipeline.card import card
 from pipeline.config import Export
 from pipeline.manifest import FileEntry, Unit
 from pipeline.preferences import PAIR_COLUMNS, length_line, shard_rows
-from pipeline.progress import track
+from pipeline.progress import Track, track
 from pipeline.prompts import render_prompt
 from pipeline.records import Agreement, Assessment, Message, Problem, Trace, content_id
 from pipeline.run import Run, Work
 from pipeline.splits import ancestors, split_of
-from pipeline.store import read_records, write_tables, write_text
+from pipeline.store import file_digest, read_records, table_writer, write_text
 from pipeline.traces import solved_problems
 
 STAGE: Final = "export"
@@ -83,17 +84,26 @@ def export(run: Run) -> None:
     work = run.unit(STAGE, "0", *settings, selected, assessed, columns)
     if isinstance(work, Unit):
         return
-    with track(STAGE, len(_SCHEMAS) * len(SPLITS)) as progress:
-        files = []
-        for name, schema in _SCHEMAS.items():
-            for split in SPLITS:
-                path = f"export/{name}/{split}.parquet"
-                tables = [pa.Table.from_pylist(rows, schema=schema) for rows in _rows(run, name, split)]
-                digest = write_tables(tables, schema, run.folder / path)
-                files.append(FileEntry(path, sum(table.num_rows for table in tables), digest))
-                progress.advance()
+    with track(STAGE, len(_SCHEMAS) * len(selected)) as progress:
+        ancestor = ancestors(run)
+        files = [file for name in _SCHEMAS for file in _write(run, name, ancestor, progress)]
         progress.say(_pair_lengths(run))
     _finish(run, work, files)
+
+
+def _write(run: Run, name: str, ancestor: Mapping[str, str], progress: Track) -> list[FileEntry]:
+    """Write one table, all splits in one pass over the shards: a shard's rows are in memory, never a table's."""
+    schema = _SCHEMAS[name]
+    paths = {split: f"export/{name}/{split}.parquet" for split in SPLITS}
+    counts = dict.fromkeys(SPLITS, 0)
+    with ExitStack() as stack:
+        writers = {split: stack.enter_context(table_writer(schema, run.folder / paths[split])) for split in SPLITS}
+        for unit in run.manifest.of_stage("select"):
+            for split, rows in _rows(run, name, unit, ancestor).items():
+                writers[split](pa.Table.from_pylist(rows, schema=schema))
+                counts[split] += len(rows)
+            progress.advance()
+    return [FileEntry(path, counts[split], file_digest(run.folder / path)) for split, path in paths.items()]
 
 
 def _pair_lengths(run: Run) -> str:
@@ -115,25 +125,21 @@ def _text(run: Run, path: str, text: str) -> FileEntry:
     return FileEntry(path, 0, write_text(text, run.folder / path))
 
 
-def _rows(run: Run, name: str, split: str) -> Iterator[list[dict[str, Any]]]:
-    """Give the rows of one export table and split, shard by shard, in problem order."""
-    ancestor = ancestors(run)
-    for unit in run.manifest.of_stage("select"):
-        here = [
-            (problem, assessment)
-            for problem, assessment in solved_problems(run, unit.shard)
-            if split_of(problem, run.config.export.splits, ancestor) == split
-        ]
-        agreed = run.manifest.units[("agree", unit.shard)]
-        golds = {a.problem_id: a for a in read_records(Agreement, run.file(agreed, "agreements"))}
-        about = {problem.id: _about(problem, golds[problem.id]) for problem, _ in here}
-        if name == "grpo":
-            yield [about[p.id] | _grpo_row(run, p, a) for p, a in here if a.decision == "keep"]
-        elif name == "preferences":
-            yield [about[row["problem_id"]] | row for row in shard_rows(run, unit, here)]
-        else:
-            traces = read_records(Trace, run.file(unit, "traces"))
-            yield [about[trace.problem_id] | _sft_row(trace) for trace in traces if trace.problem_id in about]
+def _rows(run: Run, name: str, unit: Unit, ancestor: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """Return a selected shard's rows of one export table by split, each in problem order."""
+    here = solved_problems(run, unit.shard)
+    split = {problem.id: split_of(problem, run.config.export.splits, ancestor) for problem, _ in here}
+    agreed = run.manifest.units[("agree", unit.shard)]
+    golds = {a.problem_id: a for a in read_records(Agreement, run.file(agreed, "agreements"))}
+    about = {problem.id: _about(problem, golds[problem.id]) for problem, _ in here}
+    if name == "grpo":
+        rows = [about[p.id] | _grpo_row(run, p, a) for p, a in here if a.decision == "keep"]
+    elif name == "preferences":
+        rows = [about[row["problem_id"]] | row for row in shard_rows(run, unit, here)]
+    else:
+        traces = read_records(Trace, run.file(unit, "traces"))
+        rows = [about[trace.problem_id] | _sft_row(trace) for trace in traces if trace.problem_id in about]
+    return {part: [row for row in rows if split[row["problem_id"]] == part] for part in SPLITS}
 
 
 def _messages(messages: tuple[Message, ...]) -> list[dict[str, str]]:

@@ -72,7 +72,7 @@ def mistakes(folder: Path) -> list[tuple[str, list[str], int, str]]:
         return f"generate.sources=[{text}]"
 
     return [
-        ("unknown key", ["--set", "colour=red"], 2, "unknown key colour; allowed here: agree, assess, export"),
+        ("unknown key", ["--set", "colour=red"], 2, "unknown key colour; allowed here: agree, assess, budget, export"),
         (
             "missing column",
             ["--set", source(columns)],
