@@ -1,5 +1,6 @@
 # make demo   build a verified dataset with a real teacher (installs all it needs)
 # make test   every test; make check: lint, types and the fast tests
+# make chaos  kill a build two hundred times and compare what it ends with
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export VLLM_NO_USAGE_STATS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo check test browser bench clean
+.PHONY: help setup demo check test browser bench chaos clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -45,6 +46,9 @@ browser:
 
 bench: setup
 	for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+chaos: setup
+	$(BIN)/python -m tests.chaos.campaign --kills 200 --seed 0 --log data/chaos.log
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .prefect

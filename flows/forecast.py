@@ -82,9 +82,10 @@ class _Part(NamedTuple):
 def _row(name: str, parts: Sequence[_Part]) -> Predicted:
     expected = np.sum([part.expected for part in parts], axis=0)
     simulated = np.sum([part.simulated for part in parts], axis=0)
-    ends = np.quantile(simulated, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+    low, high = np.quantile(simulated, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
     tokens, kept, traces = (
-        Forecast(float(expected[i + 1]), float(ends[0, i]), float(ends[1, i])) for i in range(len(simulated))
+        Forecast(float(expected[i + 1]), float(np.floor(low[i])), float(np.ceil(high[i])))  # counts are whole
+        for i in range(len(simulated))
     )
     return Predicted(name, sum(part.size for part in parts), float(expected[0]), tokens, kept, traces)
 

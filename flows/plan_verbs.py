@@ -40,7 +40,7 @@ def preview(
 def preview_table(found: "Previewed") -> Table:
     """Return the forecast by strategy, with its 95 % prediction intervals."""
     table = Table(title="the whole run, with 95 % prediction intervals", title_justify="left")
-    for head in ("strategy", "problems", "completions", "tokens", "kept problems", "traces"):
+    for head in ("strategy", "problems", "completions", "tokens", "kept", "traces"):
         table.add_column(head, justify="left" if head == "strategy" else "right")
     rows = found.rows[-1:] if len(found.rows) == 2 else found.rows
     for row in rows:
@@ -50,7 +50,7 @@ def preview_table(found: "Previewed") -> Table:
 
 
 def _interval(quantity: "Forecast") -> str:
-    return f"{quantity.expected:,.0f} ({quantity.low:,.0f} to {quantity.high:,.0f})"
+    return f"{quantity.expected:,.0f} ({quantity.low:,.0f}–{quantity.high:,.0f})"
 
 
 def preview_lines(found: "Previewed", budget: int | None) -> list[str]:

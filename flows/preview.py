@@ -117,7 +117,7 @@ def narrow(run: Run, problems: int) -> None:
 
 
 def choose(run: Run, problems: int) -> list[str]:
-    """Draw the slice: from each source its share, by systematic sampling over families and levels."""
+    """Draw the slice: from each source its share, spread evenly over levels and families."""
     by_source: dict[int, list[Problem]] = {}
     for unit in _base_units(run, "screen"):
         by_source.setdefault(int(unit.shard.partition("-")[0]), []).extend(
@@ -139,10 +139,10 @@ def _draw(seed: int, number: int, there: Sequence[Problem], quota: int) -> list[
     if quota == 0:
         return []
     rng = rng_for("preview/slice", seed, number)
-    ordered = sorted(there, key=lambda p: (p.family, p.level or 0, rng.random()))
+    # One of each stretch, by lot: at equal distances the slice could miss a level that comes round at the same pace.
+    ordered = sorted(there, key=lambda p: (p.level or 0, p.family, rng.random()))
     step = len(ordered) / quota
-    start = rng.random() * step
-    return [ordered[min(int(start + place * step), len(ordered) - 1)] for place in range(quota)]
+    return [ordered[min(int((place + rng.random()) * step), len(ordered) - 1)] for place in range(quota)]
 
 
 def _base_units(run: Run, stage: str) -> Iterator[Unit]:

@@ -19,6 +19,7 @@ from pipeline.config_files import ConfigError
 from pipeline.manifest import Unit
 from pipeline.progress import say, track
 from pipeline.records import Completion, Problem, Rejection, content_id
+from pipeline.rows import exact_rows
 from pipeline.run import Run, Work
 from pipeline.shard import STOPPED
 from pipeline.sources import ImportedSource, TemplateSource
@@ -114,15 +115,39 @@ def template_row(families: list[Family[Any]], levels: tuple[int, ...] | None, se
 
 
 def imported_shards(run: Run, source: ImportedSource, number: int) -> Iterator[Part]:
-    """Give the shards of an imported set; the file is read once, in a stream."""
+    """Give the shards of an imported set; the file is read once, in a stream, and not again if all of it is there."""
     identity: object = source.model_dump(mode="json")
     if source.path is not None:
         identity = [identity, file_digest(source.path) if source.path.is_file() else None]
+    known = _imported_before(run, source, number, identity)
+    if known is not None:
+        yield from known
+        return
     rows = read_imported(source, check_gold)
     part = 0
     while chunk := list(islice(rows, run.config.generate.shard_rows)):
         yield Part(f"{number}-{part:05d}", (identity, part, len(chunk)), partial(Made, chunk))
         part += 1
+
+
+def _imported_before(run: Run, source: ImportedSource, number: int, identity: object) -> list[Part] | None:
+    """Return the shards of a file that was imported to its end, or None: a million rows take minutes to check again."""
+    rows = exact_rows(source.path) if source.path is not None and source.path.is_file() else None
+    if rows is None:
+        return None
+    parts: list[Part] = []
+    start = 0
+    while (unit := run.manifest.units.get((STAGE, f"{number}-{len(parts):05d}"))) is not None:
+        part = Part(unit.shard, (identity, len(parts), unit.counts["in"]), partial(_import, source, start, unit))
+        if isinstance(run.unit(STAGE, part.shard, *part.inputs), Work):
+            return None
+        parts.append(part)
+        start += unit.counts["in"]
+    return parts if start == min(rows, source.limit or rows) else None
+
+
+def _import(source: ImportedSource, start: int, unit: Unit) -> Made:
+    return Made(list(islice(read_imported(source, check_gold), start, start + unit.counts["in"])))
 
 
 SHARDS: Final[dict[str, Callable[[Run, Any, int], Iterator[Part]]]] = {

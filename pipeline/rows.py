@@ -6,6 +6,7 @@ read at all raises UnreadableRows. What a row must hold is the caller's business
 
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,6 +98,17 @@ def count_rows(path: Path) -> int | None:
     except UNREADABLE:
         pass
     return None
+
+
+def exact_rows(path: Path) -> int | None:
+    """Return how many rows a file holds, if that is known without reading them: of JSONL no line is taken to be blank,
+    so there may be fewer; None if it is packed or unreadable."""
+    lines = count_rows(path)
+    if not lines or path.name.endswith(".parquet"):
+        return lines
+    with path.open("rb") as handle:
+        handle.seek(-1, os.SEEK_END)
+        return lines + (handle.read(1) != b"\n")
 
 
 def unreadable(place: Path | str, error: Exception) -> UnreadableRows:

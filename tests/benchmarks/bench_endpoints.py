@@ -1,7 +1,8 @@
 """Two servers of different speed behind one teacher, beside each alone: the share of the sum of their speeds.
 
-Servers on loopback that answer a limited number of requests at a time and let the others wait (as vLLM does), and the
-same two refusing them with 429. Prints completions per second and the ratio; --requests sets the length of each leg.
+First the balancing by itself on a virtual clock (the same figures on every machine), then real HTTP to servers on
+loopback. Servers answer a limited number of requests at a time; others wait there, or are refused with 429. Start-up
+ramp and the last requests are included. --requests sets the length.
 """
 
 import argparse
@@ -13,22 +14,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeline.config import OpenAIEngine, Teacher
 from pipeline.records import Provenance, make_problem
 from pipeline.solve import complete_requests
 from pipeline.teacher import make_request, open_teacher
+from tests.pipeline.virtual_time import Speed, share
 
 MODEL = "fake/model"
 USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
-
-
-class Speed(NamedTuple):
-    """So many requests at a time, each so long on average."""
-
-    places: int
-    seconds: float
 
 
 FAST = Speed(16, 1.6)
@@ -36,7 +31,7 @@ SLOW = Speed(8, 3.2)
 
 
 @contextmanager
-def server(speed: Speed, *, refuses: bool) -> Iterator[str]:
+def server(speed: Speed) -> Iterator[str]:
     """Run a server while the block runs; gives its URL."""
     places = threading.Semaphore(speed.places)
     lengths = random.Random(0)
@@ -52,7 +47,7 @@ def server(speed: Speed, *, refuses: bool) -> Iterator[str]:
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            if not places.acquire(blocking=not refuses):
+            if not places.acquire(blocking=not speed.refuses):
                 self._send(429, {"error": {"message": "too many requests"}})
                 return
             time.sleep(speed.seconds * lengths.uniform(0.5, 1.5))
@@ -96,19 +91,25 @@ def per_second(urls: list[str], count: int) -> tuple[float, str]:
 def main() -> None:
     """Print a line per leg."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=600)
+    parser.add_argument("--requests", type=int, default=1000)
     count = parser.parse_args().requests
-    print(f"nominal: fast {FAST.places / FAST.seconds:.0f}/s, slow {SLOW.places / SLOW.seconds:.0f}/s")
+    part = FAST.places / FAST.seconds / (FAST.places / FAST.seconds + SLOW.places / SLOW.seconds)
     for refuses in (False, True):
-        with server(FAST, refuses=refuses) as fast, server(SLOW, refuses=refuses) as slow:
-            share = FAST.places / FAST.seconds / (FAST.places / FAST.seconds + SLOW.places / SLOW.seconds)
-            alone = [per_second([fast], int(count * share))[0], per_second([slow], int(count * (1 - share)))[0]]
-            both, load = per_second([fast, slow], count)
-        kind = "429 beyond its places" if refuses else "a queue beyond its places"
-        print(
-            f"{kind}: fast alone {alone[0]:.1f}/s, slow alone {alone[1]:.1f}/s, both {both:.1f}/s "
-            f"= {both / sum(alone):.2f} of the sum ({load})"
-        )
+        fast, slow = (speed._replace(refuses=refuses) for speed in (FAST, SLOW))
+        beyond = "429 beyond its places" if refuses else "a queue beyond its places"
+        for several in (count, 10 * count):
+            alone = [share([fast], int(several * part)).per_second, share([slow], int(several * (1 - part))).per_second]
+            both = share([fast, slow], several)
+            load = both.endpoints.load()
+            _print(f"virtual clock, {several} requests, {beyond}", alone, both.per_second, load)
+    with server(FAST) as one, server(SLOW) as two:
+        alone = [per_second([one], int(count * part))[0], per_second([two], int(count * (1 - part)))[0]]
+        _print(f"HTTP, {count} requests, a queue beyond its places", alone, *per_second([one, two], count))
+
+
+def _print(leg: str, alone: list[float], both: float, load: str) -> None:
+    ratio = f"{both / sum(alone):.2f} of the sum"
+    print(f"{leg}: fast {alone[0]:.1f}/s, slow {alone[1]:.1f}/s, both {both:.1f}/s = {ratio} ({load})", flush=True)
 
 
 if __name__ == "__main__":

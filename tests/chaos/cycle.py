@@ -40,12 +40,16 @@ class Build:
     ) -> None:
         self.folder = folder
         self._out, self._error = config.with_suffix(".out"), config.with_suffix(".err")
-        home = {"PREFECT_HOME": str(config.parent / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+        prefect = {
+            "PREFECT_HOME": str(config.parent / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
+        }
         with self._out.open("wb") as out, self._error.open("wb") as error:
             self.process = subprocess.Popen(
                 [sys.executable, *program, str(config), *flags],
                 cwd=ROOT,
-                env={**os.environ, "DO_NOT_TRACK": "1", **home},
+                env={**os.environ, "DO_NOT_TRACK": "1", **prefect},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=error,

@@ -91,7 +91,7 @@ def test_killed_at_random_moments_every_run_ends_the_same(tmp_path: Path) -> Non
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_sigterm_ends_a_build_with_all_its_processes_and_it_goes_on(scene: Scene, program: str) -> None:
     with started(scene.path, scene.config.folder, program=PROGRAMS[program]) as first:
-        assert first.wait_for(Moment(0, 12, 0))
+        assert first.wait_for(Moment(0, 12, 0)), first.said
         children = descendants(first.process.pid)
         assert first.end(signal.SIGTERM) != 0
         assert not lingering(children, 20)

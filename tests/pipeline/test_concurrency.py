@@ -1,13 +1,12 @@
 """What an endpoint is given: the ramp, the halving, the breaker, the early stop; and that several share the work."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Coroutine
 
 import pytest
 
 from pipeline.concurrency import FEWEST, Endpoint, Endpoints, Failure, Try
 from pipeline.teacher import TeacherUnavailable
+from tests.pipeline.virtual_time import Speed, share
 
 BUSY = Failure("Error code: 503", overloaded=True)
 BROKEN = Failure("Error code: 500")
@@ -131,67 +130,42 @@ def test_few_tries_or_a_burst_that_passes_stop_nothing() -> None:
         end(endpoints, one, failure, began=clock.now)
 
 
-def run_all(endpoints: Endpoints, count: int, serve: Callable[[Try], Coroutine[None, None, None]]) -> Counter[str]:
-    """Have 64 workers finish so many requests; returns how many each endpoint answered."""
-    left, answered = list(range(count)), Counter[str]()
-
-    async def work() -> None:
-        while left:
-            left.pop()
-            while True:
-                one = await endpoints.take()
-                try:
-                    await serve(one)
-                except Failure as failure:
-                    endpoints.fail(one, failure)
-                    await asyncio.sleep(0.002)
-                else:
-                    endpoints.succeed(one)
-                    answered[one.endpoint.url] += 1
-                    break
-
-    async def whole() -> None:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(64):
-                group.create_task(work())
-
-    asyncio.run(whole())
-    return answered
-
-
 def test_a_server_that_refuses_more_than_it_can_take_finds_its_level() -> None:
-    one, at_once, refused = endpoint(), 0, 0
-
-    async def serve(_: Try) -> None:
-        nonlocal at_once, refused
-        if at_once >= 6:
-            refused += 1
-            raise Failure("Error code: 429", overloaded=True, refused=True)
-        at_once += 1
-        await asyncio.sleep(0.004)
-        at_once -= 1
-
-    assert run_all(Endpoints([one], patience=30.0), 400, serve)[one.url] == 400
+    found = share([Speed(6, 1.0, refuses=True)], 400, concurrency=64)
+    (one,) = found.endpoints.all
+    assert found.answered == [400]
     assert 2 <= one.limit <= 12
-    assert refused < 400 / 3
+    assert one.retries < 400 / 10
     assert one.in_flight == 0
+    assert found.per_second > 0.6 * 6
 
 
-def test_the_faster_endpoint_does_more_and_one_that_fails_does_little() -> None:
-    fast, slow, dead = endpoint(8, "fast"), endpoint(8, "slow"), endpoint(8, "dead")
+FAST, SLOW = Speed(16, 1.6), Speed(8, 3.2)
 
-    async def serve(one: Try) -> None:
-        await asyncio.sleep({"fast": 0.004, "slow": 0.02, "dead": 0.0}[one.endpoint.url])
-        if one.endpoint is dead:
-            raise BROKEN
 
-    endpoints = Endpoints([fast, slow, dead], patience=30.0)
-    answered = run_all(endpoints, 600, serve)
-    assert answered["fast"] + answered["slow"] == 600
-    assert answered["fast"] > 2 * answered["slow"] > 0
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize("count", [600, 3000])
+def test_two_servers_of_different_speed_reach_nine_tenths_of_the_sum(refuses: bool, count: int) -> None:
+    fast, slow = FAST._replace(refuses=refuses), SLOW._replace(refuses=refuses)
+    alone = share([fast], count * 4 // 5).per_second + share([slow], count // 5).per_second
+    both = share([fast, slow], count)
+    assert both.per_second >= 0.9 * alone
+    assert both.answered[0] > 3 * both.answered[1] > 0
+
+
+def test_a_server_that_fails_gets_little_and_the_others_do_its_work() -> None:
+    found = share([FAST, Speed(8, 0.1, broken=True)], 600)
+    dead = found.endpoints.all[1]
+    assert found.answered == [600, 0]
     assert dead.retries < 30
-    assert "dead 0/1" in endpoints.load()
-    assert f"{dead.retries} retries" in endpoints.load()
+    assert "server1 0/1" in found.endpoints.load()
+    assert f"{dead.retries} retries" in found.endpoints.load()
+    assert found.per_second > 0.8 * share([FAST], 600).per_second
+
+
+def test_a_server_that_only_fails_ends_the_run() -> None:
+    with pytest.raises(TeacherUnavailable, match=r"server0/v1: \d+ of \d+ failed, last: Error code: 500"):
+        share([Speed(8, 0.1, broken=True)], 100)
 
 
 def test_a_worker_that_is_cancelled_leaves_its_place_to_others() -> None:
