@@ -118,7 +118,7 @@ def _cells(row: Calibrated) -> tuple[str, ...]:
 
 def calibration_table(rows: Sequence[Calibrated], title: str) -> Table:
     """Return the calibration for the terminal."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for head in ("family", "level", "n", "tries", "mean pass rate", "easy/keep/hard"):
         table.add_column(head, justify="left" if head == "family" else "right", no_wrap=True)
     table.add_column("")

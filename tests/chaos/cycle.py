@@ -175,4 +175,5 @@ def stage_hit(build: Build) -> str:
         return build.announced[-1]
     manifest = build.folder / "manifest.jsonl"
     lines = manifest.read_bytes().split(b"\n")[:-1] if manifest.exists() else []
-    return f"after {json.loads(lines[-1]).get('stage', 'forget')}" if lines else START_UP
+    last = json.loads(lines[-1]) if lines else {}
+    return str(last.get("stage") or last.get("forget", [START_UP])[0]).replace("session", "solve")

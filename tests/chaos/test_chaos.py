@@ -22,7 +22,7 @@ from tests.chaos.recording import WINDOW, Recorded, Undisturbed, key_of, setting
 from tests.chaos.small_disk import namespace
 from tests.fake_server import FakeServer, serve
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 KILLS = 16
 PROGRAMS = {"plain": DRIVER, "gradatim": GRADATIM}
 TABLES = (
