@@ -117,14 +117,16 @@ def _cells(row: Calibrated) -> tuple[str, ...]:
 
 
 def calibration_table(rows: Sequence[Calibrated], title: str) -> Table:
-    """Return the calibration for the terminal."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    """Return the calibration for the terminal, in eighty columns."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    if any(row.flag for row in rows):
+        table.caption = "easier: than the level before (!: their intervals do not overlap)"
     for head in ("family", "level", "n", "tries", "mean pass rate", "easy/keep/hard"):
         table.add_column(head, justify="left" if head == "family" else "right", no_wrap=True)
     table.add_column("")
     for row in rows:
         shares = "/".join(f"{100 * share:.0f}" for share in row.shares) + " %"
-        cells = (*_cells(row)[:5], shares, row.flag)
+        cells = (*_cells(row)[:5], shares, row.flag and ("easier!" if "apart" in row.flag else "easier"))
         table.add_row(*cells, end_section=row.family != ALL and row is _last_family_row(rows))
     return table
 
