@@ -50,7 +50,7 @@ def preview_table(found: "Previewed") -> Table:
 
 
 def _interval(quantity: "Forecast") -> str:
-    return f"{quantity.expected:,.0f} ({quantity.low:,.0f}–{quantity.high:,.0f})"
+    return f"{quantity.expected:,.0f}\n{quantity.low:,.0f}–{quantity.high:,.0f}"
 
 
 def preview_lines(found: "Previewed", budget: int | None) -> list[str]:
