@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import urllib.request
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
@@ -190,12 +189,11 @@ def prefect_server() -> str | None:
 
 def answers(url: str) -> bool:
     """Tell whether a server answers with success."""
-    if not url.startswith(("http://", "https://")):
-        return False
+    import httpx
+
     try:
-        with urllib.request.urlopen(url, timeout=SERVER_SECONDS) as reply:  # noqa: S310
-            return bool(reply.status == 200)
-    except (OSError, ValueError):
+        return httpx.get(url, timeout=SERVER_SECONDS).status_code == httpx.codes.OK
+    except (httpx.HTTPError, httpx.InvalidURL):
         return False
 
 

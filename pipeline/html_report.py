@@ -76,7 +76,7 @@ def _facts(run: Run, rules: Mapping[str, str], behaviours: Sequence[str]) -> dic
     """Gather what the template shows, by the names it uses."""
     rows = data.assessments(run)
     drawn = sample(run, rows)
-    stages = data.stage_counts(run)
+    stages = data.begun_stages(run)
     tokens, rate = tokens_per_second(run)
     yields = strategy_yields(run)
     measures = data.measures(run)

@@ -48,7 +48,7 @@ class StageCounts:
 
 def funnel(run: Run) -> list[StageCounts]:
     """Sum up every stage. Raises CountsDoNotBalance if a stage lost or invented a record."""
-    rows = [_stage_counts(run, stage, counted) for stage, counted in COUNTED.items()]
+    rows = [stage_counts(run, stage) for stage in COUNTED]
     by_stage = {row.stage: row for row in rows}
     for row in rows:
         if row.taken != row.kept + sum(row.rejected.values()):
@@ -59,7 +59,8 @@ def funnel(run: Run) -> list[StageCounts]:
     return rows
 
 
-def _stage_counts(run: Run, stage: str, counted: str) -> StageCounts:
+def stage_counts(run: Run, stage: str) -> StageCounts:
+    """Sum up a stage over its shards."""
     units = run.manifest.of_stage(stage)
     counts: Counter[str] = Counter()
     details: Counter[str] = Counter()
@@ -69,7 +70,7 @@ def _stage_counts(run: Run, stage: str, counted: str) -> StageCounts:
     rejected = {key.removeprefix("rejected: "): n for key, n in counts.items() if key.startswith("rejected: ")}
     return StageCounts(
         stage=stage,
-        counted=counted,
+        counted=COUNTED[stage],
         taken=counts["in"],
         kept=counts["kept"],
         rejected=dict(sorted(rejected.items(), key=lambda pair: (-pair[1], pair[0]))),

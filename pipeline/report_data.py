@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.calibration import Measured
 from pipeline.records import SCHEMAS, VERDICTS, Assessment, Completion, Problem, Rejection, Verdict
-from pipeline.report import COUNTED, StageCounts
+from pipeline.report import COUNTED, StageCounts, stage_counts
 from pipeline.run import STAGES, Run
 from pipeline.store import iterate_records
 
@@ -90,19 +90,9 @@ class Outcome(NamedTuple):
         return self.successes / self.attempts if self.attempts else None
 
 
-def stage_counts(run: Run) -> list[StageCounts]:
+def begun_stages(run: Run) -> list[StageCounts]:
     """Sum up the stages that have begun; an unfinished run's need not fit together yet."""
-    return [_counts(run, stage) for stage in COUNTED if run.manifest.of_stage(stage)]
-
-
-def _counts(run: Run, stage: str) -> StageCounts:
-    units = run.manifest.of_stage(stage)
-    counts: Counter[str] = Counter()
-    for unit in units:
-        counts.update(unit.counts)
-    rejected = {key.removeprefix("rejected: "): n for key, n in counts.most_common() if key.startswith("rejected: ")}
-    seconds, tokens = sum(unit.seconds for unit in units), sum(unit.tokens for unit in units)
-    return StageCounts(stage, COUNTED[stage], counts["in"], counts["kept"], rejected, {}, seconds, tokens)
+    return [stage_counts(run, stage) for stage in COUNTED if run.manifest.of_stage(stage)]
 
 
 def is_finished(folder: Path) -> bool:

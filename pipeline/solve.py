@@ -254,19 +254,3 @@ async def side_by_side(count: int, work: Callable[[], Coroutine[None, None, None
                 group.create_task(work())
     except* GradatimError as errors:
         raise errors.exceptions[0] from None
-
-
-async def complete_requests(teacher: Teacher, requests: Iterable[Request], name: str) -> list[Completion]:
-    """Answer requests without a run (evaluation); the completions come back in the requests' order."""
-    wanted = list(requests)
-    finished: dict[str, Completion] = {}
-    remaining = iter(wanted)
-    with track(name, len(wanted)) as progress:
-
-        async def work() -> None:
-            for request in remaining:
-                finished[request.id] = await complete(teacher, request)
-                progress.advance()
-
-        await side_by_side(min(teacher.window, len(wanted)), work)
-    return [finished[request.id] for request in wanted]

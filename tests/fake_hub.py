@@ -6,13 +6,14 @@ import hashlib
 import json
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
+
+from tests.loopback import Quiet, serving
 
 OWNER: Final = "someone"
 LARGE: Final = (".parquet", ".safetensors")
@@ -40,7 +41,7 @@ class Repo:
     def add(self, tree: dict[str, bytes]) -> str:
         """Put a tree on main. Returns its commit."""
         text = json.dumps([len(self.commits), sorted((path, git_hash(data)) for path, data in tree.items())])
-        self.commits.append((hashlib.sha1(text.encode()).hexdigest(), tree))  # noqa: S324
+        self.commits.append((hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), tree))
         return self.commits[-1][0]
 
     def at(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
@@ -66,23 +67,16 @@ class FakeHub:
 
 def git_hash(data: bytes) -> str:
     """Return git's hash of a blob."""
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()  # noqa: S324
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 @contextmanager
 def serve_hub() -> Iterator[FakeHub]:
     """Run the hub while the block runs."""
     hub = FakeHub()
-    http = _Server(("127.0.0.1", 0), _handler(hub))
-    hub.url = f"http://127.0.0.1:{http.server_address[1]}"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    handler = type("Handler", (_Handler,), {"hub": hub})
+    with serving(handler) as hub.url:
         yield hub
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
 
 
 def watch_hosts(note: Callable[[str], object]) -> None:
@@ -101,105 +95,92 @@ def watch_hosts(note: Callable[[str], object]) -> None:
     sys.addaudithook(hook)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away in the middle is part of the tests."""
-
-
 Answer = tuple[int, Any]
 
 
-def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(Quiet, BaseHTTPRequestHandler):
+    hub: FakeHub
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Keep the tests' output clean."""
+    def do_GET(self) -> None:
+        self._serve(b"")
 
-        def do_GET(self) -> None:
-            self._serve(b"")
+    def do_HEAD(self) -> None:
+        self._serve(b"")
 
-        def do_HEAD(self) -> None:
-            self._serve(b"")
+    def do_POST(self) -> None:
+        self._serve(self._body())
 
-        def do_POST(self) -> None:
-            self._serve(self._body())
+    def do_PUT(self) -> None:
+        self._serve(self._body())
 
-        def do_PUT(self) -> None:
-            self._serve(self._body())
-
-        def _body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding") == "chunked":
-                data = b""
-                while size := int(self.rfile.readline(), 16):
-                    data += self.rfile.read(size)
-                    self.rfile.readline()
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            data = b""
+            while size := int(self.rfile.readline(), 16):
+                data += self.rfile.read(size)
                 self.rfile.readline()
-                return data
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.rfile.readline()
+            return data
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-        def _serve(self, body: bytes) -> None:
-            path = unquote(urlsplit(self.path).path)
-            hub.requests.append(f"{self.command} {path}")
-            if bearer := self.headers.get("Authorization"):
-                hub.tokens.add(bearer)
-            if found := _SERVED.fullmatch(path):
-                self._file(found)
-                return
-            operation, answer = _route(hub, self.command, path, body)
-            fault = hub.faults[operation].pop(0) if hub.faults.get(operation) else None
-            self._faulty(fault, answer) if fault else self._send(*answer())
+    def _serve(self, body: bytes) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.hub.requests.append(f"{self.command} {path}")
+        if bearer := self.headers.get("Authorization"):
+            self.hub.tokens.add(bearer)
+        if found := _SERVED.fullmatch(path):
+            self._file(found)
+            return
+        operation, answer = _route(self.hub, self.command, path, body)
+        fault = self.hub.faults[operation].pop(0) if self.hub.faults.get(operation) else None
+        self._faulty(fault, answer) if fault else self._send(*answer())
 
-        def _faulty(self, fault: str, answer: Callable[[], Answer]) -> None:
-            if fault.isdigit():
-                self._send(int(fault), {"error": f"fault {fault}"}, {"Retry-After": "1"} if fault == "429" else {})
-                return
-            if fault in ("after", "kill after"):
-                answer()
-            if fault.startswith("race"):
-                repo = next(iter(hub.repos.values()))
-                name = "README.md" if fault == "race ours" else "LICENSE"
-                repo.add({**repo.main, name: b"somebody else's"})
-                self._send(*answer())
-            elif fault == "after":
-                self._send(500, {"error": "after it happened"})
-            else:
-                if fault.startswith("kill"):
-                    hub.kill()
-                self.close_connection = True
+    def _faulty(self, fault: str, answer: Callable[[], Answer]) -> None:
+        if fault.isdigit():
+            self._send(int(fault), {"error": f"fault {fault}"}, {"Retry-After": "1"} if fault == "429" else {})
+            return
+        if fault in ("after", "kill after"):
+            answer()
+        if fault.startswith("race"):
+            repo = next(iter(self.hub.repos.values()))
+            name = "README.md" if fault == "race ours" else "LICENSE"
+            repo.add({**repo.main, name: b"somebody else's"})
+            self._send(*answer())
+        elif fault == "after":
+            self._send(500, {"error": "after it happened"})
+        else:
+            if fault.startswith("kill"):
+                self.hub.kill()
+            self.close_connection = True
 
-        def _file(self, found: re.Match[str]) -> None:
-            repo = hub.repos.get(found["repo"])
-            at = repo.at(found["rev"]) if repo else None
-            if at is None or found["path"] not in at[1]:
-                code = "EntryNotFound" if at else "RepoNotFound"
-                self._send(404, {"error": "not found"}, {"X-Error-Code": code})
-                return
-            data = at[1][found["path"]]
-            headers = {"X-Repo-Commit": at[0], "ETag": f'"{_etag(found["path"], data)}"', "Accept-Ranges": "bytes"}
-            status = 200
-            wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
-            if wanted:
-                total, start = len(data), int(wanted[1])
-                data = data[start : int(wanted[2]) + 1 if wanted[2] else None]
-                headers["Content-Range"] = f"bytes {start}-{start + len(data) - 1}/{total}"
-                status = 206
-            self._raw(status, data, {**headers, "Content-Type": "application/octet-stream"})
+    def _file(self, found: re.Match[str]) -> None:
+        repo = self.hub.repos.get(found["repo"])
+        at = repo.at(found["rev"]) if repo else None
+        if at is None or found["path"] not in at[1]:
+            code = "EntryNotFound" if at else "RepoNotFound"
+            self._send(404, {"error": "not found"}, {"X-Error-Code": code})
+            return
+        data = at[1][found["path"]]
+        headers = {"X-Repo-Commit": at[0], "ETag": f'"{_etag(found["path"], data)}"', "Accept-Ranges": "bytes"}
+        status = 200
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        if wanted:
+            total, start = len(data), int(wanted[1])
+            data = data[start : int(wanted[2]) + 1 if wanted[2] else None]
+            headers["Content-Range"] = f"bytes {start}-{start + len(data) - 1}/{total}"
+            status = 206
+        self._raw(status, data, {**headers, "Content-Type": "application/octet-stream"})
 
-        def _send(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
-            self._raw(status, json.dumps(content).encode(), {"Content-Type": "application/json", **(headers or {})})
+    def _send(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
+        self._raw(status, json.dumps(content).encode(), {"Content-Type": "application/json", **(headers or {})})
 
-        def _raw(self, status: int, data: bytes, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(data))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(data)
-
-    return Handler
+    def _raw(self, status: int, data: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(data))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
 
 def _etag(path: str, data: bytes) -> str:

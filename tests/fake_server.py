@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.loopback import Quiet, serving
 
 Model = Callable[[dict[str, Any]], str]
 MODEL_NAME = "fake/model"
@@ -28,36 +30,16 @@ class FakeServer:
 def serve(model: Model, faults: list[str] | None = None, seconds_per_answer: float = 0.0) -> Iterator[FakeServer]:
     """Run the server while the block runs."""
     state = FakeServer("", list(faults or ()), seconds_per_answer=seconds_per_answer)
-    http = _Server(("127.0.0.1", 0), _handler(model, state))
-    state.url = f"http://127.0.0.1:{http.server_address[1]}/v1"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(_handler(model, state)) as address:
+        state.url = f"{address}/v1"
         yield state
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away in the middle is part of the tests."""
 
 
 def _handler(model: Model, state: FakeServer) -> type[BaseHTTPRequestHandler]:
     lock = threading.Lock()
     at_once = 0
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Keep the tests' output clean."""
-
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._send(200, {"object": "list", "data": [{"id": MODEL_NAME, "object": "model"}]})
 

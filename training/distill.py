@@ -17,7 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.config_files import ConfigError, parse_model
+from pipeline.config_files import parse_model
 from pipeline.errors import GradatimError
 from pipeline.models import ModelFolder, resolve
 from pipeline.records import content_id
@@ -27,7 +27,7 @@ from training.lengths import length_budget
 from training.loss_mask import check_trained
 from training.mixture import chosen_rows
 from training.model_card import model_card
-from training.outputs import CHECKPOINTS, PACKAGES, OtherTraining, begin, finish, first_process, locked, train_to_end
+from training.outputs import CHECKPOINTS, PACKAGES, begin, finish, first_process, locked, told, train_to_end
 from training.packing import check_packing
 from training.preflight import Checked, preflight, say
 from training.settings import StudentConfig, help_text
@@ -61,12 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = parse_model(StudentConfig, options.config, options.set)
         distill(config, _next_command(options))
-    except (ConfigError, OtherTraining) as error:
-        print(error, file=sys.stderr)
-        return 2
     except GradatimError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return told(error)
     return 0
 
 

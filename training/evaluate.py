@@ -15,7 +15,6 @@ from typing import Final
 from rich.console import Console
 
 from pipeline import config
-from pipeline.config_files import ConfigError
 from pipeline.errors import GradatimError
 from pipeline.manifest import run_lock
 from pipeline.records import Completion, Problem, Verdict, content_id
@@ -28,6 +27,7 @@ from training.evaluation_page import Results, as_json, markdown, summary
 from training.evaluation_plan import Plan, plan_from_config, plan_from_flags
 from training.evaluation_story import tell
 from training.held_out import refuse_overlap, trained_on
+from training.outputs import told
 from training.plot import write_plot
 from training.settings import EvaluationConfig, help_text
 
@@ -49,12 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 refuse_overlap(plan.problems, model)
         with run_lock(plan.output):
             evaluate(plan)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
     except GradatimError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return told(error)
     except KeyboardInterrupt:
         print("stopped; what is finished is kept, the same command goes on", file=sys.stderr)
         return 130

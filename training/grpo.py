@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-from pipeline.config_files import ConfigError, parse_model
+from pipeline.config_files import parse_model
 from pipeline.errors import GradatimError
 from pipeline.models import ModelFolder, resolve
 from pipeline.records import Message, content_id
@@ -26,7 +26,7 @@ from training.exports import Export, open_export
 from training.group_signal import step_reward
 from training.grpo_pool import Row, draw, read_pool
 from training.grpo_settings import Grpo, GrpoConfig
-from training.outputs import CHECKPOINTS, OtherTraining, begin, finish, first_process, locked, train_to_end
+from training.outputs import CHECKPOINTS, begin, finish, first_process, locked, told, train_to_end
 from training.settings import help_text
 from training.templates_check import PreflightError, check_special_tokens
 from training.trainer import keep_freed_memory, load_model, load_tokenizer
@@ -45,12 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = parse_model(GrpoConfig, options.config, changes)
         with locked(config.output):
             reinforce(config)
-    except (ConfigError, OtherTraining) as error:
-        print(error, file=sys.stderr)
-        return 2
     except GradatimError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return told(error)
     return 0
 
 

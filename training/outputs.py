@@ -7,6 +7,7 @@ that holds another training is refused. Under `accelerate launch` only the first
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline.config_files import ConfigError
 from pipeline.errors import GradatimError
 from pipeline.manifest import run_lock
 from pipeline.records import Message, canonical_json
@@ -109,3 +111,9 @@ def _tidy(output: Path) -> None:
     """Remove what only an unfinished training needs."""
     shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
     (output / STARTED).unlink(missing_ok=True)
+
+
+def told(error: GradatimError) -> int:
+    """Say in one line why a command ends. Returns its exit code: 2 for a configuration that cannot be, else 1."""
+    print(error, file=sys.stderr)
+    return 2 if isinstance(error, ConfigError | OtherTraining) else 1

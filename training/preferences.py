@@ -16,7 +16,7 @@ from pipeline.models import resolve
 from training.dpo import train_on_pairs
 from training.exports import open_export
 from training.foreign_rows import ExportError
-from training.outputs import OtherTraining, first_process, locked
+from training.outputs import first_process, locked, told
 from training.pairs import read_pairs
 from training.preference_settings import PreferenceConfig
 from training.settings import help_text
@@ -35,12 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 optimise_thoughts(config)
             else:
                 prefer(config)
-    except (ConfigError, OtherTraining) as error:
-        print(error, file=sys.stderr)
-        return 2
     except GradatimError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return told(error)
     return 0
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from pipeline.config_files import ConfigError, parse_model
+from pipeline.config_files import parse_model
 from pipeline.errors import GradatimError
 from pipeline.models import resolve
 from pipeline.seeds import rng_for
@@ -25,6 +25,7 @@ from training.exports import SftRow, read_sft
 from training.lengths import within_budget
 from training.loss_mask import check_labels, labels_of, legend, show_mask
 from training.mixture import chosen_rows
+from training.outputs import told
 from training.settings import Sft, StudentConfig, help_text
 from training.templates_check import (
     CLOSE,
@@ -147,12 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         student = resolve(config.student, revision=config.revision)
         tokenizer, special = load_tokenizer(student.path, config.sft.chat_template_path)
         checked = preflight(tokenizer, special, rows, config.sft, seed=config.seed, console=Console())
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
     except GradatimError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return told(error)
     left_out = f", {checked.too_long:,} left out as too long" if checked.too_long else ""
     print(f"{student.name}: {len(checked.rows):,} rows are fit to train on{left_out}.")
     return 0

@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from pipeline.config import OpenAIEngine, Teacher
 from pipeline.records import Provenance, make_problem
-from pipeline.solve import complete_requests
 from pipeline.teacher import make_request, open_teacher
+from tests.asking import complete_requests
+from tests.loopback import Quiet, serving
 from tests.pipeline.virtual_time import Speed, share
 
 MODEL = "fake/model"
@@ -36,12 +37,7 @@ def server(speed: Speed) -> Iterator[str]:
     places = threading.Semaphore(speed.places)
     lengths = random.Random(0)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Keep the output clean."""
-
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._send(200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]})
 
@@ -64,10 +60,8 @@ def server(speed: Speed) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_address[1]}/v1"
-        http.shutdown()
+    with serving(Handler) as address:
+        yield f"{address}/v1"
 
 
 def per_second(urls: list[str], count: int) -> tuple[float, str]:

@@ -35,8 +35,8 @@ def teacher(arguments: argparse.Namespace) -> Teacher:
 
 
 def run_pipeline(arguments: argparse.Namespace) -> dict[str, float]:
-    from pipeline.solve import complete_requests
     from pipeline.teacher import make_request, open_teacher
+    from tests.asking import complete_requests
 
     settings = teacher(arguments)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flows.behaviours_command import behaviours_table, judge_behaviours
-from flows.stages import plan, run_stage
+from flows.stages import build
 from pipeline.calibration import as_text
 from pipeline.config_files import ConfigError
 from pipeline.run import create_run
@@ -31,8 +31,7 @@ def test_the_judge_is_asked_once_and_compared_with_the_rules(tmp_path: Path) -> 
         run = create_run(config(tmp_path, server.url, count=8))
         with pytest.raises(ConfigError, match="no traces"):
             judge_behaviours(run.folder, MODEL_NAME, 4, [server.url])
-        for stage in plan(run.config):
-            run_stage(stage, run.folder)
+        build(run.config)
         found = judge_behaviours(run.folder, MODEL_NAME, 4, [server.url])
         assert judge_behaviours(run.folder, MODEL_NAME, 4, [server.url]) == found
     assert len(judged) == 4

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from flows.stages import plan, run_stage
+from flows.stages import build, run_stage
 from pipeline.budget import budget_notes
-from pipeline.config import Budget, Config
+from pipeline.config import Budget
 from pipeline.records import Completion, Rejection
 from pipeline.report import StageCounts, funnel, write_funnel
-from pipeline.run import Run, create_run, open_run
+from pipeline.run import Run, create_run
 from pipeline.store import iterate_records
 from tests.fake_server import FakeServer, serve
 from tests.flows.mixed import MixedModel, mixed_config
@@ -21,13 +21,6 @@ from tests.flows.solver import Solver, config, golds
 
 COUNT = 40
 ALL = Budget()
-
-
-def build(settings: Config) -> Run:
-    run = create_run(settings)
-    for stage in plan(settings):
-        run_stage(stage, run.folder)
-    return open_run(run.folder)
 
 
 def rows(run: Run) -> dict[str, StageCounts]:

@@ -1,7 +1,6 @@
 """The Prefect sequence of the README, typed as written against a real server and a real worker."""
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -9,12 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from pipeline.report import funnel
@@ -63,8 +62,8 @@ def background(command: list[str], environment: dict[str, str], log: Path) -> It
 
 def wait_for(url: str, log: Path) -> None:
     for _ in range(480):
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
-            if answer.status == 200:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(url, timeout=2).status_code == httpx.codes.OK:
                 return
         time.sleep(0.5)
     raise AssertionError(f"no answer from {url}: {log.read_text()[-2000:]}")
@@ -131,8 +130,5 @@ def assert_as_written(deployments: list[dict[str, Any]], flows: dict[str, str]) 
 
 def listed(api: str, kind: str) -> list[dict[str, Any]]:
     """Ask the Prefect server for all it has of a kind."""
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{api}/{kind}/filter", data=b"{}", headers=headers)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        rows: list[dict[str, Any]] = json.load(answer)
-        return rows
+    rows: list[dict[str, Any]] = httpx.post(f"{api}/{kind}/filter", json={}, timeout=10).raise_for_status().json()
+    return rows

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from flows.release_command import Published, publish_run, push_student
+from pipeline.config import OpenAIEngine
 from pipeline.errors import GradatimError
 from pipeline.hub import HubError
 from pipeline.release import ReleaseOptions, build_release
@@ -87,7 +88,9 @@ def test_many_rows_make_many_shards(run: Run, tmp_path: Path) -> None:
 
 def test_nothing_names_this_machine_or_its_servers(run: Run, tmp_path: Path) -> None:
     build_release(run, tmp_path / "release", ReleaseOptions(REPO))
-    (endpoint,) = run.config.teachers[0].engine.endpoints  # type: ignore[union-attr]
+    engine = run.config.teachers[0].engine
+    assert isinstance(engine, OpenAIEngine)
+    (endpoint,) = engine.endpoints
     for path, data in on_disk(tmp_path / "release").items():
         for word in (endpoint, str(run.folder), str(tmp_path)):
             assert word.encode() not in data, path

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from flows.stages import plan, run_stage
+from flows.stages import build, run_stage
 from pipeline.config import Config, Splits
 from pipeline.config_files import ConfigError
 from pipeline.records import Agreement, Completion, Problem, Rejection
 from pipeline.report import funnel
-from pipeline.run import Run, create_run, open_run
+from pipeline.run import Run, create_run
 from pipeline.splits import ancestors, split_of
 from pipeline.store import iterate_records
 from tests.fake_server import MODEL_NAME, serve
@@ -39,13 +39,6 @@ def settings(folder: Path, url: str, **changes: Any) -> Config:
         "assess": {"band": {"max_pass_rate": 1.0}},
     }
     return Config.model_validate(raw | changes)
-
-
-def build(config: Config) -> Run:
-    run = create_run(config)
-    for stage in plan(config):
-        run_stage(stage, run.folder)
-    return open_run(run.folder)
 
 
 def tables(run: Run) -> dict[str, str]:

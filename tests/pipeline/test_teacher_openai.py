@@ -2,22 +2,22 @@
 
 import asyncio
 import socket
-import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from pipeline.config import OpenAIEngine, Sampling, Teacher
 from pipeline.records import Completion, Provenance, make_problem
-from pipeline.solve import complete_requests
 from pipeline.teacher import TeacherError, TeacherUnavailable, make_request, open_teacher, split_reasoning
 from pipeline.teacher_openai import retry_after
+from tests.asking import complete_requests
 from tests.fake_server import MODEL_NAME, serve
+from tests.loopback import Quiet, serving
 
 PROBLEMS = [
     make_problem(
@@ -94,9 +94,8 @@ def test_a_server_that_only_refuses_ends_the_run_early_though_a_refusal_is_no_tr
 def test_retry_after_is_honoured() -> None:
     asked: list[float] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Keep the tests' output clean."""
+    class Handler(Quiet, BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.0"  # an answer without a length ends with its connection
 
         def do_POST(self) -> None:
             asked.append(time.monotonic())
@@ -109,11 +108,8 @@ def test_retry_after_is_honoured() -> None:
             self.end_headers()
             self.wfile.write(b'{"object": "list", "data": [{"id": "fake/model", "object": "model"}]}')
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        with pytest.raises(TeacherUnavailable):
-            solve(settings([f"http://127.0.0.1:{http.server_address[1]}/v1"], attempts=2))
-        http.shutdown()
+    with serving(Handler) as address, pytest.raises(TeacherUnavailable):
+        solve(settings([f"{address}/v1"], attempts=2))
     # Four are in flight when the first answer comes; no other is sent before a second has passed.
     later = [moment for moment in asked if moment - asked[0] > 0.5]
     assert len(asked) - len(later) == 4

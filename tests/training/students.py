@@ -29,12 +29,11 @@ def byte_tokenizer(chat_template: str, end: str = END) -> Any:
     return tokenizer
 
 
-def save_student(folder: Path, chat_template: str) -> Path:
-    """Save a random student. Returns the folder."""
+def random_llama(tokenizer: Any) -> Any:
+    """A random Llama of two layers for a tokenizer of ours."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = byte_tokenizer(chat_template)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -47,6 +46,12 @@ def save_student(folder: Path, chat_template: str) -> Path:
         pad_token_id=1,
         bos_token_id=0,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    return LlamaForCausalLM(config)
+
+
+def save_student(folder: Path, chat_template: str) -> Path:
+    """Save a random student. Returns the folder."""
+    tokenizer = byte_tokenizer(chat_template)
+    random_llama(tokenizer).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from tests.training.examples import CHATML
+from tests.training.students import byte_tokenizer, random_llama
 from training.rewards import RewardFunction, Rewards, accuracy, format_shape, overlong, total
 
 LENGTH: Final = 16
@@ -51,30 +52,8 @@ class Trained(NamedTuple):
 
 def tiny_model() -> tuple[Any, Any]:
     """Make a random Llama of two layers with a byte-level tokenizer and ChatML."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    start, end = special = ["<|im_start|>", "<|im_end|>"]
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    backend = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate([*special, *alphabet])}, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token=end, pad_token=end)
-    tokenizer.add_special_tokens({"additional_special_tokens": [start]})
-    tokenizer.chat_template = CHATML
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        eos_token_id=1,
-        pad_token_id=1,
-        bos_token_id=0,
-    )
-    return LlamaForCausalLM(config), tokenizer
+    tokenizer = byte_tokenizer(CHATML)
+    return random_llama(tokenizer), tokenizer
 
 
 def train(folder: Path, rewards: Callable[..., Any] | list[Callable[..., Any]]) -> Trained:
