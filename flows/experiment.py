@@ -116,7 +116,7 @@ def _do(experiment: Experiment, step: Step, lock: int, failed: list[str]) -> Non
     try:
         status = _command(step.command, log, lock)
     finally:
-        seconds = round(earlier + time.monotonic() - clock, 1)
+        seconds = round(earlier + time.monotonic() - clock, 3)
         note_seconds(experiment, step, seconds)
     if status:
         failed.append(step.name)
