@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import pyarrow.parquet as pq
-from rich.console import Group
+from rich.console import Group, JustifyMethod
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -189,16 +189,18 @@ def _other_total(run: Run, stage: str, units: Mapping[str, Sequence[Unit]]) -> i
 
 def screen_of(snapshot: Snapshot) -> Group:
     """Return a snapshot for the terminal."""
-    table = Table(box=None, padding=(0, 1))
-    for head in ("stage", "", "done", "of", "", "tokens", "rate", "left"):
-        table.add_column(head, justify="left" if head in ("stage", "") else "right", no_wrap=True)
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for place, head in enumerate(("stage", "", "done", "of", "", "tokens", "rate", "left")):
+        justify: JustifyMethod = "left" if head in ("stage", "") else "right"
+        bar = place == 1  # it alone gives way on a narrow screen
+        table.add_column(head, justify=justify, no_wrap=not bar, max_width=BAR_WIDTH if bar else None)
     for stage in snapshot.stages:
         table.add_row(*_cells(stage))
     return Group(Text(_headline(snapshot)), table)
 
 
 def _cells(stage: Stage) -> tuple[str | ProgressBar, ...]:
-    bar = ProgressBar(total=max(stage.total or 1, 1), completed=stage.done if stage.total else 0, width=BAR_WIDTH)
+    bar = ProgressBar(total=max(stage.total or 1, 1), completed=stage.done if stage.total else 0)
     total = "?" if stage.total is None else f"{'≤ ' if stage.at_most else ''}{stage.total:,}"
     rate = f"{stage.rate:,.2g}/s" if stage.rate else ""
     if stage.rate and stage.tokens_per_second:
