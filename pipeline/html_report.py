@@ -18,7 +18,7 @@ from pipeline import report_data as data
 from pipeline.calibration import calibration
 from pipeline.config import Config
 from pipeline.mathml import Formula, pieces
-from pipeline.prompts import PROMPTS
+from pipeline.prompts import PROMPTS, render_prompt
 from pipeline.records import SCHEMA_VERSION, Assessment
 from pipeline.report import COUNTED, StageCounts, tokens_per_second
 from pipeline.report_sample import sample
@@ -111,7 +111,10 @@ def _facts(run: Run, rules: Mapping[str, str], behaviours: Sequence[str]) -> dic
         "sample": drawn,
         "sample_json": embedded({"problems": drawn.problems, "formulas": drawn.formulas}),
         "versions": data.versions(run),
-        "prompts": sorted({PROMPTS[name] for name in _prompt_names(run.config)}, key=lambda prompt: prompt.name),
+        "prompts": [
+            {"label": PROMPTS[name].label, "messages": render_prompt(name, "{question}")}
+            for name in sorted(set(_prompt_names(run.config)))
+        ],
         "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "gradatim": version("gradatim"),
         "schema": SCHEMA_VERSION,

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from pipeline.calibration import Measured
-from pipeline.prompts import PROMPTS
+from pipeline.prompts import PROMPTS, render_prompt
 from pipeline.records import Agreement, Rejection
 from pipeline.release_rows import portable
 from pipeline.run import Run
@@ -44,7 +44,7 @@ def prompts_used(run: Run) -> dict[str, list[list[str]]]:
     """Return the messages of every solving prompt of the run and of the one that traces are written for, by label."""
     labels = {row["prompt_version"] for row in models_used(run)} | {PROMPTS[run.config.select.prompt].label}
     return {
-        prompt.label: [*([["system", prompt.system]] if prompt.system else []), ["user", prompt.user]]
+        prompt.label: [[message.role, message.content] for message in render_prompt(prompt.name, "{question}")]
         for prompt in PROMPTS.values()
         if prompt.label in labels
     }
