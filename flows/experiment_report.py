@@ -13,6 +13,7 @@ from flows.experiment_settings import STAR_ROWS, Experiment, RowName
 from flows.experiment_state import state_of
 from flows.experiment_steps import EVALUATION, Step, evaluation_name, plan, same_row, start_of, student_folder
 from flows.star_report import finished_rounds, rounds_markdown
+from pipeline.pass_rate import interval
 from pipeline.store import write_text
 
 HEADS: Final = (
@@ -20,15 +21,24 @@ HEADS: Final = (
     "begins with",
     "seeds",
     "rows",
+    "steps",
     "tokens",
     "minutes",
     "greedy pass@1",
+    "undecided as wrong",
     "cons@8",
-    "against the first row",
+    "against the first row, points",
     "undecided",
     "groups without signal",
 )
 NONE: Final = "–"
+ABOUT: Final = (
+    "Rows, steps, tokens (prompt and completion, every pass) and minutes are of a row's own training, means over "
+    "its seeds; what it begins with was trained before. All SFT rows take the same number of steps, and STaR's "
+    "rounds as many passes as these. Undecided completions (cut off, or not judged in time) enter no rate but the "
+    "one that counts them as wrong. Intervals are over problems and seeds (95 % unless set otherwise). Groups "
+    "without signal: the verifier's decided rewards are all equal; of how many, with a Jeffreys interval."
+)
 Facts = dict[str, Any]
 
 
@@ -84,6 +94,7 @@ def _training(experiment: Experiment, row: RowName, names: Sequence[str]) -> Fac
         "tokens": _mean([one.get("tokens") for one in metrics]),
         "training_seconds": _mean([one.get("seconds") for one in metrics]),
         "zero_variance": _mean([one.get("mean groups/zero_variance_accuracy") for one in metrics]),
+        "groups": sum(filter(None, map(_groups, cards))) or None,
         "zero_variance_reward": _mean([one.get("mean groups/zero_variance") for one in metrics]),
         "undecided_rewards": _mean([one.get("mean rewards/undecided") for one in metrics]),
     }
@@ -101,6 +112,15 @@ def _card(student: Path) -> Facts:
     return found
 
 
+def _groups(card: Facts) -> float | None:
+    """Return how many groups of completions a GRPO training has seen; None for another training."""
+    settings = card.get("config", {}).get("grpo")
+    if settings is None:
+        return None
+    completions = settings["batch_size"] * settings["gradient_accumulation"]
+    return float(card["metrics"]["steps"]) * completions / float(settings["group_size"])
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     there = [value for value in values if value is not None]
     return fmean(there) if there else None
@@ -109,7 +129,15 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _evaluation(results: Facts, row: RowName | None) -> Facts:
     """Take a row's line on all problems, and its difference from the first row, from the comparison."""
     if row not in results["models"]:
-        return {"problems": None, "greedy": None, "pass@k": {}, "cons@k": {}, "undecided": None, "difference": None}
+        return {
+            "problems": None,
+            "greedy": None,
+            "pass@k": {},
+            "cons@k": {},
+            "undecided": None,
+            "floor": None,
+            "difference": None,
+        }
     line = next(one for one in results["models"][row]["lines"] if one["group"] == "all")
     pair = next((one for one in results["pairs"] if one["student"] == row), None)
     taken = {name: line[name] for name in ("problems", "greedy", "pass@k", "cons@k", "undecided", "floor")}
@@ -121,10 +149,7 @@ def markdown(experiment: Experiment, rows: Sequence[Facts]) -> str:
     lines = [f"| {' | '.join(HEADS)} |", "|" + "---|" * 2 + "--:|" * (len(HEADS) - 2)]
     lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
     notes = [
-        "Rows, tokens (prompt and completion, every pass) and minutes are of a row's own training, means over its "
-        "seeds; what it begins with was trained before. Undecided completions (cut off, or not judged in time) enter "
-        "no rate. Intervals are over problems and seeds (95 % unless set otherwise). Groups without signal: the "
-        "verifier's decided rewards are all equal.",
+        ABOUT,
         *(f"{row['row']} is the same training as {row['same_as']} here." for row in rows if row["same_as"]),
         *(f"{name}: made with other settings than the file has now." for row in rows for name in row["changed"]),
     ]
@@ -143,13 +168,15 @@ def _cells(row: Facts) -> list[str]:
         row["start"],
         str(len(row["seeds"])) if row["seeds"] else NONE,
         _number(row["trained_on"]),
+        _number(row["steps"]),
         _number(row["tokens"]),
         _number(row["seconds"] and row["seconds"] / 60, 1),
         _rate(row["greedy"]),
+        _rate(row["floor"]),
         _rate(row["cons@k"].get("8")),
-        _rate(difference, "+.1f"),
+        _rate(difference, "+.1f", ""),
         _share(row["undecided"]),
-        _share(row["zero_variance"]),
+        _silent(row),
     ]
 
 
@@ -161,8 +188,17 @@ def _share(value: float | None) -> str:
     return NONE if value is None else f"{value:.0%}"
 
 
-def _rate(estimate: Facts | None, form: str = ".1f") -> str:
+def _silent(row: Facts) -> str:
+    """Write the share of groups without signal, of how many, with its Jeffreys interval."""
+    share, groups = row["zero_variance"], row["groups"]
+    if share is None or not groups:
+        return NONE
+    low, high = interval(round(share * groups), round(groups), "jeffreys", 0.95)
+    return f"{share:.0%} of {groups:.0f} [{low:.0%}, {high:.0%}]"
+
+
+def _rate(estimate: Facts | None, form: str = ".1f", unit: str = " %") -> str:
     if estimate is None or estimate["value"] is None:
         return NONE
     value, low, high = (100 * estimate[name] for name in ("value", "low", "high"))
-    return f"{value:{form}} % [{low:{form}}, {high:{form}}]"
+    return f"{value:{form}}{unit} [{low:{form}}, {high:{form}}]"

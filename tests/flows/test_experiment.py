@@ -307,7 +307,9 @@ def test_the_table_comes_out_of_recorded_evaluations(recorded: Path) -> None:
     assert same.items() <= table["grpo_calibrated"].items() and table["sft_grpo"]["same_as"] == "grpo_calibrated"
     assert table["grpo_raw"]["greedy"]["value"] == pytest.approx(0.3) and table["dpo"]["greedy"] is None
     page = (experiment.output / "table.md").read_text()
-    assert "| sft_verified | smollm2-135m-instruct | 2 | 10 | 1,000 |" in page
-    assert "25.0 % [15.0, 35.0] | 35.0 % [25.0, 45.0] | +5.0 % [-5.0, +15.0] | 2% | – |" in page
+    assert "| sft_verified | smollm2-135m-instruct | 2 | 10 | 4 | 1,000 |" in page
+    measured = "25.0 % [15.0, 35.0] | 10.0 % [0.0, 20.0] | 35.0 % [25.0, 45.0] | +5.0 [-5.0, +15.0] | 2%"
+    assert f"{measured} | – |" in page
+    assert "| 75% of 8 [41%, 94%] |" in page and "| 25% of 8 [6%, 59%] |" in page
     assert "sft_grpo is the same training as grpo_calibrated here." in page
     assert (experiment.output / "table.png").read_bytes().startswith(b"\x89PNG")
