@@ -171,7 +171,7 @@ SETTINGS = (
     ),
     Setting(
         "dollar",
-        "A girl saves money every week, and the amount changes by equally many dollars from each week to the next",
+        "A girl saves money every week, and the amount changes by the same number of dollars from week to week",
         "A girl saves {x} in week 1, and in every further week she saves {d} more than in the week before",
         "in week {i} she saves {x}",
         "from week 1 to week {i} she saves {x} altogether",
@@ -233,7 +233,7 @@ def _text(p: Arithmetic, setting: Setting) -> str:
 FAMILY = Family(
     name="arithmetic_sequence",
     domain="sequences",
-    version=1,
+    version=2,
     answer_type="integer",
     levels=(1, 2, 3, 4, 5),
     sample=sample,

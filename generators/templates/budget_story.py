@@ -18,30 +18,32 @@ MONEY: Themed = {
     "gain": ("{a} earns {n} by washing cars", "{a} gets {n} as a birthday gift", "{a} sells an old book for {n}"),
     "lose": ("{a} spends {n} on a ticket", "{a} pays {n} for a repair", "{a} buys a bag for {n}"),
     "give": ("{a} gives {n} to {b}",),
-    "use": ("{a} spends {part} of {a}'s money on a present",),
-    "part": ("{a} gives {part} of {a}'s money to {b}",),
+    "use": ("{a} spends {part} of their own money on a present",),
+    "part": ("{a} gives {part} of their own money to {b}",),
     "double": ("an aunt gives {a} exactly as much money as {a} already has",),
     "split": (
-        "{a} divides all of {a}'s money into three equal shares, keeps one and gives one to each of the other two",
+        "{a} divides all of their own money into three equal shares, keeps one and gives one to each of the other two",
     ),
 }
 TOKENS: Themed = {
     "gain": ("{a} wins {n} from the bank", "{a} draws a card worth {n}"),
     "lose": ("{a} pays {n} to the bank", "{a} lands on a trap and loses {n} to the bank"),
     "give": ("{a} pays {n} to {b}",),
-    "use": ("{a} must return {part} of {a}'s tokens to the bank",),
-    "part": ("{a} must hand {part} of {a}'s tokens to {b}",),
+    "use": ("{a} must return {part} of their own tokens to the bank",),
+    "part": ("{a} must hand {part} of their own tokens to {b}",),
     "double": ("the bank doubles the number of {a}'s tokens",),
-    "split": ("{a} must deal out all of {a}'s tokens equally to the three players, {a} included",),
+    "split": ("{a} must deal out all of their own tokens equally to the three players, {a} included",),
 }
 STICKERS: Themed = {
     "gain": ("{a} opened a packet of {n}", "{a} was given {n} by a neighbour"),
-    "lose": ("{a} stuck {n} into an album", "{a} lost {n} on the way to school"),
+    "lose": ("{a} gave {n} to a cousin", "{a} lost {n} on the way to school"),
     "give": ("{a} gave {n} to {b}",),
-    "use": ("{a} put {part} of {a}'s stickers into an album",),
-    "part": ("{a} gave {part} of {a}'s stickers to {b}",),
+    "use": ("{a} gave {part} of their own stickers to a cousin",),
+    "part": ("{a} gave {part} of their own stickers to {b}",),
     "double": ("{a} won as many stickers as {a} already had",),
-    "split": ("{a} split all of {a}'s stickers into three equal piles, kept one and gave one to each of the others",),
+    "split": (
+        "{a} split all of their own stickers into three equal piles, kept one and gave one to each of the others",
+    ),
 }
 CONNECTORS = ("First", "Then", "Next", "After that", "Later", "Finally")
 
@@ -269,7 +271,7 @@ def _purse(p: Story) -> str:
 FAMILY = Family(
     name="budget_story",
     domain="arithmetic",
-    version=1,
+    version=2,
     answer_type="integer",
     levels=(1, 2, 3, 4),
     sample=sample,

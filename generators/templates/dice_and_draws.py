@@ -11,8 +11,8 @@ from generators.templates.family import Answer, Family
 from generators.templates.language import count_of, join_and, plural
 
 COLOURS = ("red", "blue", "green", "yellow", "white", "black", "purple", "pink")
-WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten", 12: "twelve", 20: "twenty"}
-DICE = (4, 6, 8, 10, 12, 20)
+WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 8: "eight", 12: "twelve", 20: "twenty"}
+DICE = (4, 6, 8, 12, 20)  # ten-sided dice are often numbered from 0
 FORM = "Give the answer as a simplified fraction."
 
 
@@ -46,12 +46,12 @@ def _sample_dice(rng: Random, level: int, colours: tuple[str, ...], relation: st
         sizes: tuple[int, ...] = (rng.choice(DICE),)
         relation = rng.choice(("at least", "at most"))
     elif level <= 3:
-        sizes = (rng.choice(DICE[:4]), rng.choice(DICE[:5]))
+        sizes = (rng.choice(DICE[:4]), rng.choice(DICE[:4]))
         relation = "exactly" if level == 2 else relation
     elif level == 4:
-        sizes = rng.choice(((6, 6, 6), (4, 4, 6), (4, 8, 8), (6, 20), (8, 12), (8, 20), (10, 12), (12, 12)))
+        sizes = rng.choice(((6, 6, 6), (4, 4, 6), (4, 8, 8), (6, 20), (8, 12), (8, 20), (6, 12), (12, 12)))
     else:
-        sizes = rng.choice(((6, 6, 6), (4, 6, 6), (6, 6, 8), (4, 6, 8), (4, 4, 8), (8, 8), (6, 10), (8, 12), (10, 20)))
+        sizes = rng.choice(((6, 6, 6), (4, 6, 6), (6, 6, 8), (4, 6, 8), (4, 4, 8), (8, 8), (6, 12), (8, 12), (12, 20)))
         relation = rng.choice(("at least", "at most"))
     lowest, highest = len(sizes), sum(sizes)
     margin = (highest - lowest) // 5 if level >= 3 else 0  # the outermost totals are counted too easily
@@ -234,7 +234,7 @@ def _round(p: Experiment) -> str:
 FAMILY = Family(
     name="dice_and_draws",
     domain="probability",
-    version=2,
+    version=3,
     answer_type="rational",
     levels=(1, 2, 3, 4, 5),
     sample=sample,

@@ -168,7 +168,8 @@ def _rows(p: Task) -> str:
 
 def _pupil(p: Task) -> str:
     one, other = _given(p)
-    return f"A pupil is not sure of a result for {_wanted(p)}, where {one} and {other}. What must it be? {_form(p)}"
+    start = f"A pupil is not sure of a result for {_wanted(p)}, where {one} and {other}."
+    return f"{start} What is the correct result? {_form(p)}"
 
 
 def _solve_plain(p: Task) -> str:
@@ -202,7 +203,7 @@ TEXTS: Final = {
 FAMILY = Family(
     name="matrices",
     domain="linear algebra",
-    version=1,
+    version=2,
     answer_type="matrix",
     levels=(1, 2, 3, 4, 5),
     sample=sample,

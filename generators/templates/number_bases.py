@@ -90,9 +90,10 @@ def _convert_index(p: Digits) -> str:
 
 
 def _convert_planet(p: Digits) -> str:
-    here = "We, in base ten," if p.source == 10 else f"One group of people, who count in base {NAMES[p.source]},"
+    group = f"One group of people, who count in base {NAMES[p.source]}, write"
+    here = "In base ten, we write" if p.source == 10 else group
     return (
-        f"{here} write the number of stars in a constellation as {_given(p)[0]}. How is the same number written by "
+        f"{here} the number of stars in a constellation as {_given(p)[0]}. How is the same number written by "
         f"people who count in base {NAMES[p.target]}?{_form(p)}"
     )
 
@@ -138,7 +139,7 @@ TEXTS: Final = {
 FAMILY = Family(
     name="number_bases",
     domain="number theory",
-    version=1,
+    version=2,
     answer_type="integer",
     levels=(1, 2, 3, 4, 5),
     sample=sample,

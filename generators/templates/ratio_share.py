@@ -123,6 +123,11 @@ def _ratio(p: Sharing) -> str:
     return " : ".join(map(str, p.ratios[0]))
 
 
+def _everybody(p: Sharing) -> str:
+    """Name all people, where "they" could mean the two that were named last."""
+    return "the two" if len(p.names) == 2 else "all three"
+
+
 def _linked(p: Sharing, what: str) -> str:
     """The sentence with both linked ratios."""
     (a, b), (c, d) = p.ratios
@@ -141,7 +146,7 @@ def _collection(p: Sharing) -> str:
         "difference": f"{more} owns {p.value:,} more {p.thing} than {less}.",
         "transfer": f"If {more} gave {p.value:,} {p.thing} to {less}, these two would own equally many.",
     }[p.told]
-    asked = "they own together" if p.asked == EVERYBODY else f"{p.names[p.asked]} owns"
+    asked = f"{_everybody(p)} own together" if p.asked == EVERYBODY else f"{p.names[p.asked]} owns"
     ratio = shared if len(p.ratios) == 1 else _linked(p, f"number of {p.thing}")
     return f"{ratio} {told} Find how many {p.thing} {asked}."
 
@@ -171,7 +176,7 @@ def _election(p: Sharing) -> str:
         "transfer": f"{more} and {less} would have tied if {p.value:,} of {more}'s voters had voted for {less} instead",
     }[p.told]
     ratio = f"The votes for {join_and(p.names)} are in the ratio {_ratio(p)}, in this order."
-    asked = "were cast in all" if p.asked == EVERYBODY else f"did {p.names[p.asked]} get"
+    asked = "did the candidates get in all" if p.asked == EVERYBODY else f"did {p.names[p.asked]} get"
     return (
         f"In a club election with {'two' if len(p.names) == 2 else 'three'} candidates, {told}. "
         f"{ratio if len(p.ratios) == 1 else _linked(p, 'number of votes')} How many votes {asked}?"
@@ -194,14 +199,14 @@ def _quiz(p: Sharing) -> str:
         "difference": f"{more} finishes {p.value:,} points ahead of {less}.",
         "transfer": f"Moving {p.value:,} points from {more} to {less} would make these two scores equal.",
     }[p.told]
-    asked = "do they score together" if p.asked == EVERYBODY else f"does {p.names[p.asked]} score"
+    asked = f"do {_everybody(p)} score together" if p.asked == EVERYBODY else f"does {p.names[p.asked]} score"
     return f"{join_and(p.names)} compare their scores after a quiz. {matched}. {told} How many points {asked}?"
 
 
 FAMILY = Family(
     name="ratio_share",
     domain="ratios",
-    version=2,
+    version=3,
     answer_type="integer",
     levels=(1, 2, 3, 4),
     sample=sample,

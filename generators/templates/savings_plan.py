@@ -51,23 +51,34 @@ def sample(rng: Random, level: int) -> Plan:
 
 
 def is_valid(p: Plan) -> bool:
-    """The goal is reached after some weeks, and a week's fee can always be paid without the box running empty."""
+    """The goal is reached after some weeks, and a week's fee can always be paid without the box running empty.
+
+    Whether a fee goes out before or after the box is looked at must not matter: no fee takes the box below the goal.
+    """
+    if any(before >= p.goal for before, _ in _book(p)[:-1]):
+        return False
     if not p.start + 2 * (p.earned - p.spent) < p.goal or p.fee > p.start:
         return False
     shortest = 4 if p.every == 0 else p.every + 1
     return p.every * (p.earned - p.spent) >= p.fee + p.every and shortest <= solve(p) <= 30
 
 
-def solve(p: Plan) -> int:
-    """Keep the book week by week. A plan that is still short after LONGEST weeks is refused by the guard."""
-    box, deposit, week = p.start, p.earned - p.spent, 0
-    while box < p.goal and week < LONGEST:
-        week += 1
-        box += deposit
-        if p.every and week % p.every == 0:
-            box -= p.fee
+def _book(p: Plan) -> list[tuple[int, int]]:
+    """Keep the book: the box at the end of each week before and after a fee, up to the first week that leaves enough.
+
+    A plan that is still short after LONGEST weeks is refused by the guard.
+    """
+    box, deposit, book = p.start, p.earned - p.spent, list[tuple[int, int]]()
+    while box < p.goal and len(book) < LONGEST:
+        before = box + deposit
+        box = before - (p.fee if p.every and (len(book) + 1) % p.every == 0 else 0)
+        book.append((before, box))
         deposit += p.rise
-    return week
+    return book
+
+
+def solve(p: Plan) -> int:
+    return len(_book(p))
 
 
 def check(p: Plan, answer: Answer) -> bool:
@@ -170,7 +181,7 @@ def _notebook(p: Plan) -> str:
 FAMILY = Family(
     name="savings_plan",
     domain="arithmetic",
-    version=1,
+    version=2,
     answer_type="integer",
     levels=(1, 2, 3, 4),
     sample=sample,

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from generators.templates.family import Answer, Family
 
 LETTERS: Final = "ABCD"
+FORM: Final = "Answer with the letter of the right option."
 KINDS: Final = (("most", "fewest"), ("total", "gap"), ("growth", "total", "fall"), ("percent", "share"))
 
 
@@ -146,13 +147,13 @@ def _text(p: Table, setting: Setting) -> str:
     lines = [" | ".join((setting.thing.capitalize(), *p.columns))]
     lines += [" | ".join((row, *map(str, cells))) for row, cells in zip(p.rows, p.cells, strict=True)]
     options = " ".join(f"({letter}) {row}" for letter, row in zip(LETTERS, p.rows, strict=True))
-    return "\n".join([setting.opening, *lines, _question(p, setting), options])
+    return "\n".join([setting.opening, *lines, f"{_question(p, setting)} {FORM}", options])
 
 
 FAMILY = Family(
     name="table_reading",
     domain="statistics",
-    version=1,
+    version=2,
     answer_type="choice",
     levels=(1, 2, 3, 4),
     sample=sample,

@@ -129,7 +129,9 @@ def _note(p: Survey) -> str:
     """How the overlaps are counted, as a sentence with a blank before it, where it could be misread."""
     if len(p.regions) == 4 or p.by_two:
         return ""
-    return " Those who belong to all three groups are also counted in each of the pairs."
+    who, verb, *_ = SETTINGS[p.setting]
+    pronoun = "that" if who == "household" else "who"
+    return f" Those {pronoun} {verb} all three are also counted in each of the pairs."
 
 
 def _question(p: Survey, people: str) -> str:
@@ -179,7 +181,7 @@ def _backwards(p: Survey) -> str:
 FAMILY = Family(
     name="venn_counting",
     domain="combinatorics",
-    version=1,
+    version=2,
     answer_type="integer",
     levels=(1, 2, 3, 4, 5),
     sample=sample,

@@ -90,14 +90,14 @@ def _manager(p: Work) -> str:
     times = join_and([f"{hours} hours for {name}" for name, hours in zip(p.names, p.hours, strict=True)])
     return (
         f"A manager knows how long it takes each helper to {p.job} alone: {times}. "
-        f"If all of them start together and work side by side, how many hours pass until the job is done? {UNIT}"
+        f"If they start together and work side by side, how many hours pass until the job is done? {UNIT}"
     )
 
 
 FAMILY = Family(
     name="work_rate",
     domain="rates",
-    version=2,
+    version=3,
     answer_type="rational",
     levels=(1, 2, 3),
     sample=sample,

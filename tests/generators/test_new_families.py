@@ -99,3 +99,11 @@ def test_a_reply_to_other_rules_is_refused(name: str) -> None:
     for level, parameters in replies.items():
         wrong = [example(family, p) for other, p in replies.items() if other != level]
         assert all(verdict(family, parameters, reply) == "incorrect" for reply in wrong[level % 2 :][:2])
+
+
+@pytest.mark.parametrize(("goal", "fit"), [(112, True), (113, False), (121, False), (122, True)])
+def test_no_fee_takes_the_box_below_the_goal(goal: int, fit: bool) -> None:
+    """Week 9 ends with 121 before the fee of 9 and 112 after it, week 10 with 122: looking before or after must do."""
+    family = FAMILIES["savings_plan"]
+    plan = drawn(family, 3)._replace(goal=goal, start=49, earned=10, spent=0, rise=0, every=3, fee=9)
+    assert family.is_valid(plan) is fit
