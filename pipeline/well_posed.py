@@ -18,16 +18,31 @@ class Fault(NamedTuple):
 
 
 _THING = r"(?:figure|diagram|graph|chart|picture|image|drawing|map|plot)"
+_SEE = r"(?:see|use|using|consult|refer(?:ring)? to|according to|based on|(?:shown|given|listed) in)"
 _ASK = r"(?:how|what|which|find|determine|calculate)"
+# Amounts of which two in a row make two questions; not those that take two ("the sum of the length and the width").
+_AMOUNT = (
+    r"(?:distance|time|speed|cost|price|profit|area|perimeter|circumference|volume|length|width|height|radius|diameter|"
+    r"mean|median|mode|range|slope|number|probability|age|weight|mass)"
+)
+_JOINS = r"(?:if|whose|given|where|when|with|using|such|between|sum|total|difference|ratio|product|average|is|are)"
 _RULES: Final[tuple[tuple[str, str], ...]] = (
     ("missing figure", r"\b(?:the|this|following) (?:figure|diagram|graph|chart|picture)\b(?! of | paper)"),
     ("missing figure", rf"\b{_THING} (?:below|above|shown|on the (?:left|right))"),
+    ("missing figure", r"\bthe (?:image|plot) (?:shows|depicts|illustrates)\b|\bin (?:the|this) image\b(?! of )"),
+    ("missing figure", rf"\b{_SEE} (?:the )?(?:{_THING}|fig\.) \(?\d"),
     ("missing figure", r"\[asy\]|\\includegraphics|!\[[^\]\n]{0,80}\]\("),
     (
         "missing reference",
         r"\b(?:the|this) (?:previous|preceding|above|original|given) (?:problem|question|exercise|prompt)\b",
     ),
     ("missing reference", r"\bfollowing table\b|\btable (?:below|above)\b|\b(?:theorem|lemma|example) \d"),
+    ("missing reference", rf"\b{_SEE} (?:the )?table \(?\d"),
+    ("missing reference", r"\b(?:as in|see|refer to) (?:problem|question|exercise|part) \(?(?:\d|[a-d]\b)"),
+    (
+        "missing reference",
+        r"\b(?:your|the) (?:answer|result)s? (?:from|to|of|in) (?:part|problem|exercise) \(?(?:\d|[a-d]\b)",
+    ),
     ("copied prompt", r"\b(?:rewritten|evolved|new|modified|revised) (?:problem|question|prompt|version)\b"),
     ("copied prompt", r"\brewrite\b|\byour task\b|\bjson\b|\bplaceholder\b|\bstep-by-step\b|\[insert|<[a-z_]{1,20}>"),
     ("refusal", r"\b(?:as an ai|language model|i(?:'m| am) sorry|i can(?:no|')t (?:help|assist|create|write))\b"),
@@ -38,6 +53,11 @@ _RULES: Final[tuple[tuple[str, str], ...]] = (
         "several questions",
         rf"\b{_ASK}\b[^.?!]{{1,200}}?\band (?:also )?{_ASK}\b(?= (?:many|much|is|are|the|long|far)\b)"
         r"(?![\s\S]{0,300}\bpair\b)",
+    ),
+    (
+        "several questions",
+        rf"\b(?:find|determine|calculate|compute) (?:both )?the {_AMOUNT}\b(?:(?!\b{_JOINS}\b)[^.?!,;:]){{0,160}}?"
+        rf"\band (?:also )?the {_AMOUNT}\b(?![^.?!]{{0,80}}\b(?:is|are)\b)(?![\s\S]{{0,300}}\bpair\b)",
     ),
 )
 _PATTERNS: Final = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _RULES)
