@@ -100,6 +100,10 @@ def test_a_given_gold_is_disputed_only_by_a_panel_that_never_reaches_it(
         assert json.loads(found.evidence)["votes"]["42"] == 4
     else:
         assert (found.status, found.answer, found.original) == (outcome, answer, gold)
+        if outcome in ("confirmed", "repaired"):
+            assert found.voices == ("a@r boxed/1", "b@r boxed/1") and found.share == 1.0
+            votes = {form: len(" ".join(answers.values()).split()) for form in answers["a"].split()[:1]}
+            assert json.loads(found.votes) == {"votes": votes}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Every strategy in one run against a real HTTP server: rounds, lineage, golds by agreement, nothing written twice."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,10 @@ def test_lineage_leads_from_the_second_generation_to_a_problem_without_parents(f
 
 def test_what_the_text_shows_to_be_no_problem_is_refused_with_the_draft(finished: tuple[Run, int]) -> None:
     run, _ = finished
-    refused = list(iterate_records(Rejection, run.manifest.paths("generate", "rejections/generate")))
-    drafts = {c.id for c in iterate_records(Completion, run.manifest.paths("generate", "drafts"))}
-    assert all("draft" in r.evidence for r in refused if r.record_id in drafts)
+    drafts = {c.id: c.text for c in iterate_records(Completion, run.manifest.paths("generate", "drafts"))}
+    refused = iterate_records(Rejection, run.manifest.paths("generate", "rejections/generate"))
+    shown = [(drafts[r.record_id], json.loads(r.evidence)["draft"]) for r in refused if r.record_id in drafts]
+    assert shown and all(draft == kept for draft, kept in shown)
 
 
 def test_the_same_command_again_asks_for_nothing(finished: tuple[Run, int]) -> None:

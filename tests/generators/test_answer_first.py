@@ -1,32 +1,12 @@
 """Backward generation, the answer first: what a model's story must hold, and what it must not copy."""
 
-import json
-
 import pytest
 
-from generators.backward import EXAMPLES, PROMPT_VERSION, draw_plan, question_for, story_row
-from pipeline.records import Completion, Problem, Rejection
+from generators.backward import EXAMPLES, draw_plan, question_for, story_row
+from pipeline.records import Problem, Rejection
+from tests.generators.drafted import draft
 
 LENGTHS = (2,)
-
-
-def draft(story: str) -> Completion:
-    return Completion(
-        id="d1",
-        problem_id="p1",
-        model="m",
-        revision="1",
-        prompt_version=PROMPT_VERSION,
-        sampling="{}",
-        sample_index=0,
-        reasoning=None,
-        text=json.dumps({"problem": story}),
-        finish_reason="stop",
-        prompt_tokens=1,
-        completion_tokens=1,
-        engine="test",
-        engine_version="0",
-    )
 
 
 def story(ending: str, index: int = 0) -> str:

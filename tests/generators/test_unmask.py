@@ -1,9 +1,14 @@
 """Backward questions: what is hidden, what is proved unique, and what is refused."""
 
+import json
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
 from generators.generate import template_families, template_row
 from generators.templates import FAMILIES
+from generators.templates.family import Family, format_answer, generate_problem
 from generators.unmask import inverse_row, mask_row, masks, wording_of
 from pipeline.records import Problem, Provenance, Rejection, make_problem
 from pipeline.sources import TemplateSource
@@ -39,7 +44,34 @@ def test_an_inverse_problem_has_exactly_one_value_that_gives_the_answer() -> Non
     for problem in problems:
         assert problem.provenance.generator == "backward/inverse"
         assert "What is the value of" in problem.question
-        assert problem.answer is not None and problem.answer.isdigit()
+        assert problem.answer is not None
+        gives_the_answer = values_with_the_answer(problem, range(int(problem.answer) + 20))
+        assert gives_the_answer == [int(problem.answer)], problem.question
+
+
+def values_with_the_answer(problem: Problem, values: Iterable[int]) -> list[int]:
+    """Put values at the hidden place; return those with which the family's own solution gives the told answer."""
+    made = problem.provenance
+    family = FAMILIES[problem.family.removeprefix("backward_")]
+    parent = generate_problem(family, made.seed or 0, made.index or 0)
+    wording = wording_of(family, parent)
+    question, _, told = problem.question.partition("\n\nHere ")
+    place, other = json.loads(made.parameters)["place"], int(problem.answer or 0) + 1
+    text = question[:place] + str(other) + question[place:].removeprefix(told[0])
+    names = [name for name, value in wording.parameters._asdict().items() if str(value) == problem.answer]
+
+    def with_value(name: str, value: int) -> Any:
+        return wording.parameters._replace(**{name: value})
+
+    (name,) = [name for name in names if family.wordings[wording.wording](with_value(name, other)) == text]
+    return [value for value in values if solution(family, with_value(name, value)) == parent.answer]
+
+
+def solution(family: Family[Any], parameters: Any) -> str | None:
+    try:
+        return format_answer(family.solve(parameters))
+    except (ValueError, ArithmeticError, AssertionError):
+        return None  # there is none with this value
 
 
 def test_a_number_that_does_not_matter_is_not_hidden() -> None:

@@ -13,6 +13,7 @@ from pipeline.calibration import (
     show_calibration,
 )
 from pipeline.config import Band
+from pipeline.lineage import Gain, gain
 from pipeline.pass_rate import decide, interval
 from pipeline.records import Assessment, Problem, Provenance, Rejection, Trace, make_problem
 from pipeline.run import Run
@@ -92,6 +93,26 @@ def test_the_calibration_of_a_run_counts_every_assessed_problem(mixed: Run) -> N
     assert text.startswith("calibration for fake/model") and "travel" in text
 
 
+@pytest.mark.parametrize(
+    ("child", "parents", "expected"),
+    [
+        ((10, 40), [(20, 40)], Gain(harder=True, apart=False)),
+        ((2, 40), [(38, 40)], Gain(harder=True, apart=True)),
+        ((2, 40), [(38, 40), (10, 40)], Gain(harder=True, apart=False)),
+        ((20, 40), [(38, 40), (10, 40)], Gain(harder=False, apart=False)),
+        ((20, 40), [(20, 40)], Gain(harder=False, apart=False)),
+        ((38, 40), [(2, 40)], Gain(harder=False, apart=False)),
+        ((2, 40), [(38, 40), (0, 0)], None),
+        ((0, 0), [(38, 40)], None),
+        ((2, 40), [], None),
+    ],
+)
+def test_harder_is_below_every_parent(
+    child: tuple[int, int], parents: list[tuple[int, int]], expected: Gain | None
+) -> None:
+    assert gain(one("f", 1, *child).assessment, [one("f", 1, *parent).assessment for parent in parents]) == expected
+
+
 def test_yields_balance_and_agree_with_the_tables(mixed: Run) -> None:
     rows = {row.strategy: row for row in strategy_yields(mixed)}
     names = [
@@ -117,5 +138,10 @@ def test_yields_balance_and_agree_with_the_tables(mixed: Run) -> None:
     settled = list(iterate_records(Problem, mixed.manifest.paths("agree", "settled")))
     evolved = rows["evolved"]
     assert 0 < evolved.compared <= sum(p.strategy == "evolved" for p in settled)
-    assert 0 <= evolved.apart <= evolved.harder <= evolved.compared
+    rates = {m.problem.id: m.assessment.pass_rate for m in measured(mixed) if m.assessment.successes}
+    pairs = [(rates.get(p.id), rates.get(q)) for p in settled if p.strategy == "evolved" for q in p.provenance.parents]
+    known = [(own, of_parent) for own, of_parent in pairs if own is not None and of_parent is not None]
+    assert evolved.compared == len(known)
+    assert 0 < evolved.harder == sum(own < of_parent for own, of_parent in known) < evolved.compared
+    assert rows["template"].compared == 0
     assert f"{evolved.harder} of {evolved.compared}" in yields_markdown(list(rows.values()))
