@@ -21,6 +21,7 @@ from pipeline.store import read_records
 from pipeline.verifiers.golds import SPECIFICATIONS, canonical_form, check_gold, committed_answer, judge_answer
 
 STAGE: Final = "agree"
+STABLE_VOTES: Final = 2  # one vote for an answer may be a slip, and says nothing about the question
 MANY_ANSWERS: Final = 20  # of a long tail of answers, so many are kept as evidence
 PROVING_STRATEGIES: Final = ("template", "reasoning_gym")
 SMALL_DENOMINATORS: Final = (3, 6, 7, 9, 11, 12, 13)
@@ -120,10 +121,11 @@ def _adopt(problem: Problem, votes: Votes, settings: Agree) -> Agreement | Rejec
         return _refusal(problem, "no committed answer", "no recorded completion commits to an answer", votes, 0.0)
     top, second = _two_best(votes)
     share = votes.counts[top] / votes.counts.total()
-    if second / votes.counts.total() >= settings.stable_share:
+    divided = second / votes.counts.total() >= settings.stable_share
+    if divided and second >= STABLE_VOTES:
         text = f"several stable answers: {_shares(votes)}"
         return _refusal(problem, "several stable answers", text, votes, share)
-    if not _stands(votes, top, settings):
+    if divided or not _stands(votes, top, settings):
         count = f"{votes.counts[top]} of {votes.counts.total()} votes by {len(votes.voices[top])} voices for {top[:80]}"
         return _refusal(problem, "no agreement", f"{count}; {_demanded(settings)}", votes, share)
     adopted = replace(problem, answer=votes.spelling[top])
@@ -189,7 +191,8 @@ def _stands(votes: Votes, form: str, settings: Agree) -> bool:
 
 
 def _demanded(settings: Agree) -> str:
-    return f"{settings.min_votes} votes, {settings.min_voices} voices and {settings.min_share:.0%} are needed"
+    needed = f"{settings.min_votes} votes, {settings.min_voices} voices and {settings.min_share:.0%} are needed"
+    return f"{needed}, and less than {settings.stable_share:.0%} for any other answer"
 
 
 def _shares(votes: Votes) -> str:

@@ -136,7 +136,7 @@ class Teacher(Section):
 class Agree(Section):
     """Golds by agreement of the panel's canonical answers (self-consistency, Wang et al. 2023). An answer is adopted,
     or disputes a gold, with `min_votes` votes of at least `min_voices` models or prompts and `min_share` of all votes;
-    a problem whose second answer has `stable_share` is ambiguous."""
+    a problem whose second answer has `stable_share`, and two votes or more, is ambiguous."""
 
     min_votes: int = Field(3, gt=0, description="completions that must give the same answer")
     min_voices: int = Field(2, gt=0, description="models or prompts that must be among them")

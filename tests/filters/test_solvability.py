@@ -38,6 +38,9 @@ ADOPTIONS = [
     ({"a": "42 42", "b": "42 ~ -"}, "adopted", "42"),
     ({"a": "42 42 42", "b": "7"}, "no agreement", "3 of 4 votes by 1 voices for 42"),
     ({"a": "42 42", "b": "7 42 7"}, "several stable answers", "42 (3), 7 (2)"),
+    ({"a": "42 42", "b": "7 7"}, "several stable answers", "42 (2), 7 (2)"),
+    ({"a": "40 50", "b": "1185"}, "no agreement", "1 of 3 votes"),  # three slips, not three answers
+    ({"a": "42 7", "b": "42"}, "no agreement", "less than 30% for any other answer"),
     ({"a": "1 2 3", "b": "4 5 6"}, "no agreement", "1 of 6 votes"),
     ({"a": "- -", "b": "~"}, "no committed answer", "commits to an answer"),
     ({}, "no committed answer", "commits to an answer"),
@@ -118,6 +121,16 @@ def test_a_given_gold_is_disputed_only_by_a_panel_that_never_reaches_it(
 def test_a_question_written_to_its_answer_must_be_confirmed(answers: dict[str, str], outcome: str) -> None:
     found = settle(problem("42", "backward"), panel(**answers), Agree(disputed="repair"))
     assert (found.status if isinstance(found, Agreement) else found.filter) == outcome
+
+
+@pytest.mark.parametrize(
+    ("answers", "adopted"), [({"a": "42 7", "b": "42"}, False), ({"a": "42 7 42", "b": "42"}, True)]
+)
+def test_one_vote_can_still_prevent_an_adoption(answers: dict[str, str], adopted: bool) -> None:
+    found = settle(problem(None, "written"), panel(**answers), Agree(min_votes=2))
+    assert (found.status if isinstance(found, Agreement) else found.filter) == (
+        "adopted" if adopted else "no agreement"
+    )
 
 
 def test_what_a_program_proved_stands_against_any_panel() -> None:
