@@ -1,5 +1,5 @@
-"""Problems that a model writes from scratch: a topic, a skill and a setting are drawn, so that a thousand problems are
-about a thousand things. Without gold until the panel agrees on one.
+"""Problems that a model writes from scratch: a topic, a skill, a setting, a person, a kind of answer and a style are
+drawn, so that a thousand problems are about a thousand things. Without gold until the panel agrees on one.
 
 Variety by drawn attributes after Tiny Stories and persona prompts (Ge et al. 2024, arXiv 2406.20094).
 """
@@ -18,23 +18,81 @@ from pipeline.seeds import rng_for
 from pipeline.sources import WrittenSource
 from pipeline.well_posed import Fault
 
-VERSION: Final = "1"
-PROMPT_VERSION: Final = "written/2"
+VERSION: Final = "2"
+PROMPT_VERSION: Final = "written/3"
 
-# A topic with skills that fit it: what must be done to solve the problem.
-TOPICS: Final[dict[str, tuple[str, ...]]] = {
-    "arithmetic": ("add and subtract in several steps", "multiply, then share out equally", "find what is left over"),
-    "fractions": ("take a fraction of a number", "add fractions of one whole", "find the whole from one of its parts"),
-    "percent": ("take off a discount", "find the original price", "apply two changes one after the other"),
-    "rates": ("work out a distance from speed and time", "compare two unit prices", "find how long a job takes"),
-    "ratio": ("divide an amount in a ratio", "scale a recipe", "mix two kinds in a given ratio"),
-    "equations": ("solve for one unknown", "find two numbers from their sum and difference", "find an age"),
-    "geometry": ("find the perimeter of a rectangle", "find an area with a part cut out", "find the volume of a box"),
-    "number theory": ("find a greatest common divisor", "find when two cycles meet again", "find a remainder"),
-    "counting": ("count arrangements", "count choices that follow one another", "count what belongs to neither group"),
-    "averages": ("find a mean", "find the value that brings the mean to a target", "combine the means of two groups"),
-    "money": ("work out change", "save up week by week", "compare two tariffs"),
-    "time": ("find the end of several stretches of time", "count days between dates", "convert hours and minutes"),
+# What the answer is. The question names the unit, so that a bare number answers it and equal answers look alike.
+ANSWERS: Final[dict[str, str]] = {
+    "whole number": "a whole number",
+    "fraction": "a fraction of a whole, and the question asks what fraction",
+    "decimal": "a decimal number, exact without rounding",
+    "percentage": "a percentage, and the question asks how many percent",
+    "money": "an amount of money, and the question asks how many dollars",
+}
+_WHOLE, _FRACTION, _DECIMAL, _PERCENTAGE, _MONEY = ANSWERS
+# A topic with skills that fit it (what must be done to solve the problem), and the kinds of answer that a skill has.
+TOPICS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "arithmetic": {
+        "add and subtract in several steps": (_WHOLE, _DECIMAL, _MONEY),
+        "multiply, then share out equally": (_WHOLE, _DECIMAL, _MONEY),
+        "find what is left over": (_WHOLE, _MONEY),
+    },
+    "fractions": {
+        "take a fraction of a number": (_WHOLE, _MONEY),
+        "add fractions of one whole": (_FRACTION,),
+        "find the whole from one of its parts": (_WHOLE, _MONEY),
+    },
+    "percent": {
+        "take off a discount": (_MONEY,),
+        "find the original price": (_MONEY,),
+        "apply two changes one after the other": (_WHOLE, _PERCENTAGE, _MONEY),
+        "find what percentage a part is of the whole": (_PERCENTAGE,),
+    },
+    "rates": {
+        "work out a distance from speed and time": (_WHOLE, _DECIMAL),
+        "compare two unit prices": (_MONEY,),
+        "find how long a job takes": (_WHOLE, _DECIMAL),
+    },
+    "ratio": {
+        "divide an amount in a ratio": (_WHOLE, _MONEY),
+        "scale a recipe": (_WHOLE, _DECIMAL),
+        "mix two kinds in a given ratio": (_WHOLE, _FRACTION, _PERCENTAGE),
+    },
+    "equations": {
+        "solve for one unknown": (_WHOLE, _DECIMAL, _MONEY),
+        "find two numbers from their sum and difference": (_WHOLE, _DECIMAL),
+        "find an age": (_WHOLE,),
+    },
+    "geometry": {
+        "find the perimeter of a rectangle": (_WHOLE, _DECIMAL),
+        "find an area with a part cut out": (_WHOLE, _DECIMAL, _FRACTION),
+        "find the volume of a box": (_WHOLE, _DECIMAL),
+    },
+    "number theory": {
+        "find a greatest common divisor": (_WHOLE,),
+        "find when two cycles meet again": (_WHOLE,),
+        "find a remainder": (_WHOLE,),
+    },
+    "counting": {
+        "count arrangements": (_WHOLE,),
+        "count choices that follow one another": (_WHOLE,),
+        "count what belongs to neither group": (_WHOLE, _PERCENTAGE),
+    },
+    "averages": {
+        "find a mean": (_WHOLE, _DECIMAL, _MONEY),
+        "find the value that brings the mean to a target": (_WHOLE, _DECIMAL),
+        "combine the means of two groups": (_WHOLE, _DECIMAL),
+    },
+    "money": {
+        "work out change": (_MONEY,),
+        "save up week by week": (_WHOLE, _MONEY),
+        "compare two tariffs": (_MONEY,),
+    },
+    "time": {
+        "find the end of several stretches of time": (_WHOLE,),
+        "count days between dates": (_WHOLE,),
+        "convert hours and minutes": (_WHOLE, _DECIMAL),
+    },
 }
 SETTINGS: Final = (
     "a bakery", "a beekeeper", "a bicycle shop", "a bus driver", "a carpenter", "a choir", "a cinema", "a dairy farm",
@@ -42,6 +100,12 @@ SETTINGS: Final = (
     "a laundry", "a librarian", "a lighthouse", "a market day", "a museum visit", "a music school", "a newspaper round",
     "a night train", "a painter", "a pottery class", "a printing shop", "a quilt", "a school play", "a swimming pool",
     "a tailor", "a tea merchant", "a toy workshop", "a vineyard", "a warehouse", "a weather station", "a zoo",
+)  # fmt: skip
+PERSONAS: Final = (
+    "a retired teacher", "a young nurse", "two sisters", "a chess coach", "an apprentice", "a grandfather", "a student",
+    "a trainee cook", "a bookkeeper", "a volunteer", "a night guard", "a piano tuner", "a judge of a contest",
+    "a scout", "a shop assistant", "a pilot", "a vet", "three cousins", "a new neighbour", "an engineer",
+    "a reporter", "a marathon runner", "a stamp collector", "a surveyor",
 )  # fmt: skip
 STYLES: Final = (
     "in two sentences",
@@ -52,15 +116,15 @@ STYLES: Final = (
 
 _SYSTEM: Final = (
     "You write mathematics problems for a textbook. A problem states every number that is needed to solve it, asks one "
-    "question, and has exactly one answer, which is a whole number. You never give the answer or the solution."
+    "question, and has exactly one answer, which is one exact number. You never give the answer or the solution."
 )
 
 
 _EXAMPLE: Final = (
-    "Write one problem about a post office. To solve it, one must multiply, then share out equally. Write it in three "
-    "sentences, and end with the question.",
-    "A post office gets 6 sacks with 45 parcels in each. 9 carriers take out the parcels, and all of them take the "
-    "same number. How many parcels does each carrier take?",
+    "Write one problem about a post office and a clerk. To solve it, one must multiply, then share out equally. The "
+    "answer is a whole number. Write it in three sentences, and end with the question.",
+    "A clerk at a post office unloads 6 sacks with 45 parcels in each. 9 carriers take out the parcels, and all of "
+    "them take the same number. How many parcels does each carrier take?",
 )
 
 
@@ -72,6 +136,8 @@ class Draw(NamedTuple):
     skill: str
     setting: str
     style: str
+    persona: str
+    answer: str
 
 
 def written_shards(run: Run, source: WrittenSource, number: int) -> Iterator[Part]:
@@ -99,14 +165,16 @@ def draw(seed: int, index: int, topics: list[str]) -> Draw:
     """Draw what problem number `index` is about; the topics take turns."""
     rng = rng_for("written", seed, index)
     topic = topics[index % len(topics)]
-    return Draw(index, topic, rng.choice(TOPICS[topic]), rng.choice(SETTINGS), rng.choice(STYLES))
+    skill, answers = rng.choice(list(TOPICS[topic].items()))
+    setting, style, persona, answer = (rng.choice(axis) for axis in (SETTINGS, STYLES, PERSONAS, answers))
+    return Draw(index, topic, skill, setting, style, persona, answer)
 
 
 def question_for(draw: Draw) -> Question:
     """Return what the model is asked for one problem."""
     user = (
-        f"Write one problem about {draw.setting}. To solve it, one must {draw.skill}. "
-        f"Write it {draw.style}, and end with the question."
+        f"Write one problem about {draw.setting} and {draw.persona}. To solve it, one must {draw.skill}. "
+        f"The answer is {ANSWERS[draw.answer]}. Write it {draw.style}, and end with the question."
     )
     messages = (
         Message("system", _SYSTEM),
@@ -137,5 +205,5 @@ def _row(seed: int, draw: Draw, draft: Completion) -> Row:
         strategy="written",
         index=draw.number,
         seed=seed,
-        parameters={"skill": draw.skill, "setting": draw.setting, "style": draw.style},
+        parameters={name: getattr(draw, name) for name in ("skill", "setting", "style", "persona", "answer")},
     )
