@@ -2,7 +2,8 @@
 
 For a problem of a template family the number is traced to the parameter that it shows, and every other value of it is
 put into the family's own solution: only if none of them gives the same answer is the new problem's answer unique, and
-proved. For any other problem the panel has to confirm it.
+proved. For any other problem nothing is proved: the answer that the new question tells may be one the panel agreed on,
+that no other number leads to it is not checked, and the gold is kept only if the panel comes to it again.
 """
 
 import json
