@@ -23,7 +23,7 @@ from filters.contamination_text import (
     view,
     windows,
 )
-from filters.shingles import NUMBER_WORDS
+from filters.shingles import NUMBER_WORDS, says_nothing
 from pipeline.contamination_settings import BOILERPLATE, Decontamination
 from pipeline.errors import GradatimError
 from pipeline.rows import UnreadableRows, read_rows, text_of
@@ -63,9 +63,15 @@ class Cut(NamedTuple):
 
 
 def read_benchmarks(settings: Decontamination) -> list[BenchmarkQuestion]:
-    """Read the benchmark files. Raises BenchmarkProblem, in one line, for the first row without a question: a
-    benchmark that is compared in part only would clear what it should not."""
-    return [question for path in settings.benchmarks for question in _read(path, settings)]
+    """Read the benchmark files. Raises BenchmarkProblem, in one line, for the first row without a question, and for a
+    file that holds none: a benchmark that is compared in part only, or not at all, would clear what it should not."""
+    questions: list[BenchmarkQuestion] = []
+    for path in settings.benchmarks:
+        own = [question for question in _read(path, settings) if not says_nothing(question.text)]
+        if not own:
+            raise BenchmarkProblem(f"{path}: holds no question to compare with; name a benchmark that does")
+        questions += own
+    return questions
 
 
 def _read(path: Path, settings: Decontamination) -> Iterator[BenchmarkQuestion]:

@@ -29,6 +29,11 @@ _TOKEN = re.compile(
 )
 
 
+def says_nothing(text: str) -> bool:
+    """Tell whether a text is blank: nothing but blanks, punctuation and control characters."""
+    return all(unicodedata.category(character)[0] in "ZPC" for character in text)
+
+
 def tokenise(text: str) -> list[str]:
     """Return a text's words, numbers and mathematical signs; numbers are written plainly, 1,000.0 as 1000."""
     if not text.isascii():

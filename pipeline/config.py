@@ -49,6 +49,12 @@ class Screen(Section):
     semantic_duplicates: SemanticDuplicates | None = Field(None, description="needs the extra `semantic`")
     against: tuple[Path, ...] = Field((), description="earlier datasets (JSONL or Parquet with a question column)")
 
+    @model_validator(mode="after")
+    def _compared_with_something(self) -> "Screen":
+        if self.decontaminate is not None and not self.decontaminate.benchmarks:
+            raise ValueError("decontaminate.benchmarks names no file; name a benchmark, or leave decontaminate out")
+        return self
+
 
 class Sampling(Section):
     """Sampling parameters of a request, by vLLM's and OpenAI's names. `seed` per_request makes single requests

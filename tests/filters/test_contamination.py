@@ -226,6 +226,8 @@ def test_a_rejection_says_what_was_matched() -> None:
     [
         ("b.jsonl", '{"question": "Q?"}\nbroken\n', "b.jsonl:2: expected a JSON object"),
         ("b.jsonl", '{"problem": "Q?"}\n{"text": "Q?"}\n', "b.jsonl:2: no text in any of question, problem, prompt"),
+        ("b.jsonl", "", "b.jsonl: holds no question to compare with"),
+        ("b.jsonl", '\n{"question": " "}\n{"problem": "?!"}\n', "b.jsonl: holds no question to compare with"),
         ("b.csv", "question\n", "expected a file ending in"),
         ("b.parquet", "no parquet", "cannot be read"),
     ],

@@ -21,6 +21,8 @@ MISTAKES = [
     ("assess: {band: {min_pass_rate: -1}}", [], "assess.band.min_pass_rate: input should be greater than or equal"),
     ("assess: {reference_model: other}", [], "assess.reference_model must be one of the teachers: some/model"),
     ("teachers: []", [], "teachers: tuple should have at least 1 item"),
+    ("screen: {decontaminate: {ngram: 9}}", [], "screen: decontaminate.benchmarks names no file; name a benchmark, or"),
+    ("screen: {decontaminate: {benchmarks: []}}", [], "screen: decontaminate.benchmarks names no file"),
     ("teachers: [{model: m, engine: {kind: tgi}}]", [], "teachers.0.engine"),
     (
         "teachers: [{model: m, engine: {kind: vllm, gpus: 2}}]",
