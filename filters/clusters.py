@@ -1,7 +1,7 @@
 """Clusters of duplicates by union-find, and the best question of each.
 
-Best is, in this order: one of an earlier dataset; one with a gold answer; the strategy (template, imported, backward,
-evolved, written: the surer the gold, the earlier); the earlier row.
+Best is, in this order: one of an earlier dataset; one with a gold answer; the strategy (STRATEGY_ORDER: the surer the
+gold, the earlier); the earlier row.
 """
 
 from array import array
@@ -10,7 +10,7 @@ from typing import Final
 
 from filters.questions import Question
 
-STRATEGY_ORDER: Final = ("template", "imported", "backward", "evolved", "written")
+STRATEGY_ORDER: Final = ("template", "reasoning_gym", "imported", "backward", "evolved", "written")
 
 
 class Clusters:

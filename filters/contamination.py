@@ -68,6 +68,7 @@ class Hit(NamedTuple):
             "matched_id": question.id,
             "matched_text": question.text,
             "from": question.file,
+            "matched_place": f"{question.file}:{question.row}",
             "shared": self.shared,
         }
 

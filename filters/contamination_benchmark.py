@@ -26,7 +26,7 @@ from filters.contamination_text import (
 from filters.shingles import NUMBER_WORDS, says_nothing
 from pipeline.contamination_settings import BOILERPLATE, Decontamination
 from pipeline.errors import GradatimError
-from pipeline.rows import UnreadableRows, read_rows, text_of
+from pipeline.rows import UnreadableRows, first_of, read_rows, text_of
 
 SEED_WORDS: Final = 4
 NGRAM_SEED_WORDS: Final = 7
@@ -44,11 +44,12 @@ class BenchmarkProblem(GradatimError):
 
 
 class BenchmarkQuestion(NamedTuple):
-    """One question of a benchmark and the name of the file it is from."""
+    """One question of a benchmark, the name of the file it is from, and its row there."""
 
     id: str
     file: str
     text: str
+    row: int = 0
 
 
 class Cut(NamedTuple):
@@ -76,7 +77,7 @@ def read_benchmarks(settings: Decontamination) -> list[BenchmarkQuestion]:
 
 def _read(path: Path, settings: Decontamination) -> Iterator[BenchmarkQuestion]:
     try:
-        for row in read_rows(path, (*settings.questions, settings.id)):
+        for row in read_rows(path, (*settings.questions, settings.id, "id")):
             if row.fields is None:
                 raise BenchmarkProblem(f"{path}:{row.number}: {row.broken}")
             text = text_of(row.fields, settings.questions)
@@ -84,8 +85,9 @@ def _read(path: Path, settings: Decontamination) -> Iterator[BenchmarkQuestion]:
                 columns = ", ".join(row.fields) or "none"
                 wanted = ", ".join(settings.questions)
                 raise BenchmarkProblem(f"{path}:{row.number}: no text in any of {wanted}; it has: {columns[:300]}")
-            name = row.fields.get(settings.id)
-            yield BenchmarkQuestion(f"{path.name}:{row.number}" if name is None else str(name), path.name, text)
+            name = first_of(row.fields, (settings.id, "id"))
+            place = f"{path.name}:{row.number}"
+            yield BenchmarkQuestion(place if name is None else str(name), path.name, text, row.number)
     except UnreadableRows as error:
         raise BenchmarkProblem(f"{error} (a benchmark)") from None
 

@@ -15,13 +15,13 @@ import numpy as np
 from filters.clusters import Clusters, representative
 from filters.fingerprints import Batch, Fingerprint, Fingerprinter, Kept
 from filters.near import NearIndex
-from filters.questions import USUAL_COLUMNS, Question, QuestionColumns, check_columns, golds_differ, read_question
+from filters.questions import USUAL_COLUMNS, Question, QuestionColumns, golds_differ, read_question
 from filters.semantic import Proposal, SemanticIndex
 from filters.shingles import tokenise
 from pipeline.config import NearDuplicates, SemanticDuplicates
 from pipeline.errors import GradatimError
 from pipeline.records import Problem, Rejection, canonical_json
-from pipeline.rows import UnreadableRows, column_names, read_rows
+from pipeline.rows import UnreadableRows, missing_column, read_rows
 
 THIS_RUN: Final = "this run"
 EXACT: Final = "exact duplicate"
@@ -211,14 +211,14 @@ def read_earlier(path: Path, columns: QuestionColumns = USUAL_COLUMNS) -> Iterat
 
     Raises EarlierDatasetProblem, in one line, at the first row without a question.
     """
-    names = {*columns, "prompt"}
     try:
-        check_columns(column_names(path), columns)
-        for row in read_rows(path, names):
+        if missing := missing_column(path, columns.questions):
+            raise ValueError(missing)
+        for row in read_rows(path, columns.names):
             if row.fields is None:
                 raise ValueError(f"line {row.number}: {row.broken}")
             try:
-                yield read_question(row.fields, columns, f"{path.name}:{row.number}", path.name)
+                yield read_question(row.fields, columns, path.name, row.number, path.name)
             except ValueError as error:
                 raise ValueError(f"row {row.number}: {error}") from None
     except (UnreadableRows, ValueError) as error:

@@ -3,11 +3,11 @@
 It also tells whether two golds differ, by the verifiers' canonical form; a gold that cannot be read differs from none.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from pipeline.rows import text_of
+from pipeline.rows import QUESTION_COLUMNS, first_of, text_of
 from pipeline.verifiers.equality import key_of
 from pipeline.verifiers.naming import unnamed
 from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key
@@ -17,7 +17,7 @@ LONGEST_GOLD: Final = 200
 
 
 class Question(NamedTuple):
-    """A question and where it is from. `blind`: it is also compared with its numbers left out."""
+    """A question, where it is from, and its row there. `blind`: it is also compared with its numbers left out."""
 
     id: str
     text: str
@@ -25,43 +25,50 @@ class Question(NamedTuple):
     blind: bool = False
     answer: str | None = None
     strategy: str | None = None
+    row: int = 0
 
 
 class QuestionColumns(NamedTuple):
-    """Which column of a file holds what."""
+    """Which column of a file holds what; of several the first that has it."""
 
-    id: str = "id"
-    question: str = "question"
+    ids: tuple[str, ...] = ("id",)
+    questions: tuple[str, ...] = QUESTION_COLUMNS
     answer: str = "answer"
     strategy: str = "strategy"
+
+    @property
+    def others(self) -> tuple[tuple[str, ...], ...]:
+        """What may hold the id, the gold and the strategy."""
+        return self.ids, (self.answer,), (self.strategy,)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset(self.questions).union(*self.others)
 
 
 USUAL_COLUMNS: Final = QuestionColumns()
 
 
-def check_columns(names: Collection[str] | None, columns: QuestionColumns) -> None:
-    """Raise ValueError if a file with these columns (None: its rows may differ) cannot hold a question."""
-    if names is not None and not {columns.question, "prompt"} & set(names):
-        raise ValueError(f"no column {columns.question} or prompt; it has: {', '.join(names)[:300]}")
-
-
-def read_question(fields: Mapping[str, Any], columns: QuestionColumns, place: str, origin: str) -> Question:
-    """Return the question of a row; `place` is its id where it has none. Without the question's column, `prompt` as TRL
-    has it will do: a text, or messages of which the user's last is taken.
+def read_question(fields: Mapping[str, Any], columns: QuestionColumns, file: str, row: int, origin: str) -> Question:
+    """Return the question of a row of a file: a text, or messages, as TRL has prompts, of which the user's last is
+    taken. A row without an id is called file:row.
 
     Raises ValueError, in one line, where there is no text.
     """
-    text = text_of(fields, (columns.question, "prompt"))
+    text = text_of(fields, columns.questions)
     if text is None:
         names = ", ".join(fields) or "none"
-        raise ValueError(f"no text in a column {columns.question} or prompt; it has: {names[:300]}")
-    identity, answer, strategy = (fields.get(name) for name in (columns.id, columns.answer, columns.strategy))
+        raise ValueError(f"no text in a column {' or '.join(columns.questions)}; it has: {names[:300]}")
+    identity = first_of(fields, columns.ids)
+    answer, strategy = fields.get(columns.answer), fields.get(columns.strategy)
     return Question(
-        place if identity is None else _clean(str(identity)),
+        f"{file}:{row}" if identity is None else _clean(str(identity)),
         text,
         origin,
         answer=None if answer is None or isinstance(answer, list | dict) else _clean(str(answer)),
         strategy=strategy if isinstance(strategy, str) else None,
+        row=row,
     )
 
 

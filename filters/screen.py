@@ -7,6 +7,7 @@ from filters.adjudication import adjudicator
 from filters.dedup import DuplicateIndex, read_earlier
 from filters.fingerprints import Kept, default_cache
 from filters.leaks import benchmark_digests, leaked_problems
+from filters.questions import USUAL_COLUMNS
 from pipeline.manifest import Unit
 from pipeline.progress import track
 from pipeline.records import Problem, Rejection, canonical_json
@@ -53,7 +54,7 @@ def _index_before(run: Run, units: list[Unit], number_blind: frozenset[str]) -> 
     settings = run.config.screen
     index = DuplicateIndex(settings.near_duplicates, number_blind, settings.semantic_duplicates)
     for path in settings.against:
-        index.add_earlier(read_earlier(path), Kept(default_cache(), file_digest(path)))
+        index.add_earlier(read_earlier(path), Kept(default_cache(), file_digest(path)).under(*USUAL_COLUMNS))
     for unit in units:
         path = run.file(unit, "problems")
         fit, _ = _by_themselves(run, unit.shard, read_records(Problem, path))

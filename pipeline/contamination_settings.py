@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import Field
 
 from pipeline.config_files import Section
+from pipeline.rows import QUESTION_COLUMNS
 
 # Phrases that competition problems of independent origin share; their words count for no n-gram and no skeleton.
 BOILERPLATE: Final = (
@@ -38,11 +39,11 @@ BOILERPLATE: Final = (
 
 class Decontamination(Section):
     """Benchmarks that nothing kept may resemble. Files are JSONL (also gzipped) or Parquet; a benchmark's question is
-    the first of `questions` that its row has, its name `id` or else file:row."""
+    the first of `questions` that its row has, its name the column `id`, else "id", else file:row."""
 
     benchmarks: tuple[Path, ...] = Field((), description="files of benchmark questions")
     questions: tuple[str, ...] = Field(
-        ("question", "problem", "prompt"), min_length=1, description="columns that may hold a benchmark's question"
+        QUESTION_COLUMNS, min_length=1, description="columns that may hold a benchmark's question"
     )
     id: str = Field("id", description="column that names a benchmark's question")
     ngram: int = Field(8, ge=5, le=64, description="words of an n-gram; a shared one is a hit")

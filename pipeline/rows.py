@@ -23,6 +23,7 @@ SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".parquet")
 MAX_LINE_BYTES: Final = 4 * 2**20
 SHOWN_BYTES: Final = 2000
 BATCH_ROWS: Final = 1024
+QUESTION_COLUMNS: Final = ("question", "problem", "prompt")  # where a question usually is, in order
 UNREADABLE: Final = (OSError, EOFError, zlib.error, UnicodeDecodeError, pa.ArrowException)
 
 
@@ -70,6 +71,27 @@ def column_names(path: Path) -> list[str] | None:
     except UNREADABLE as error:
         raise unreadable(path, error) from None
     return names
+
+
+def first_of(fields: Mapping[str, Any], columns: Sequence[str]) -> Any:
+    """Return the first value there is in these columns, or None."""
+    return next((value for column in columns if (value := fields.get(column)) is not None), None)
+
+
+def missing_column(path: Path, columns: Sequence[str]) -> str | None:
+    """Return, in one line with the columns there are, that a file has none of these; None if it has one, or no rows.
+
+    Of JSONL, rows are read until one has it. Raises UnreadableRows.
+    """
+    names = column_names(path)
+    found = dict.fromkeys(names or ())
+    for row in read_rows(path) if names is None else ():
+        found.update(dict.fromkeys(row.fields or ()))
+        if not found.keys().isdisjoint(columns):
+            break
+    if not found or not found.keys().isdisjoint(columns):
+        return None
+    return f"{printable(str(path))}: no column {' or '.join(columns)}; it has: {printable(', '.join(found))[:300]}"
 
 
 def text_of(fields: Mapping[str, Any], columns: Sequence[str]) -> str | None:

@@ -20,12 +20,13 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import GradatimError
 from pipeline.progress import Track, track
-from pipeline.rows import UNREADABLE, Row, count_rows, printable, read_rows, unreadable
+from pipeline.rows import UNREADABLE, Row, count_rows, missing_column, printable, read_rows, unreadable
 from pipeline.store import whole_or_absent, write_tables
 
 BATCH_ROWS: Final = 1024
 MAX_SAID: Final = 20
 SHOWN_CHARACTERS: Final = 500
+BLANK: Final = "expected a question, found only blanks or punctuation"
 
 
 class SiftProblem(GradatimError):
@@ -45,8 +46,10 @@ class Verdict:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
+# A row's number, from 1 (in JSONL the line's), and its fields.
+Numbered = tuple[int, Mapping[str, Any]]
 # Judges a batch of rows in order; None keeps a row.
-Judge = Callable[[Sequence[Mapping[str, Any]]], Sequence[Verdict | None]]
+Judge = Callable[[Sequence[Numbered]], Sequence[Verdict | None]]
 
 
 @dataclass(slots=True)
@@ -63,18 +66,47 @@ def rejected_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.rejected.jsonl")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return "1 row", "2 rows"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def check_names(path: Path, output: Path, against: Sequence[Path] = ()) -> None:
+    """Raise SiftProblem, in one line, if `path` cannot be filtered into `output`: another format, or a file that it is
+    compared with would be overwritten."""
+    shown = printable(str(output))
+    if not output.name.endswith((".parquet", ".jsonl", ".jsonl.gz")):
+        raise SiftProblem(f"{shown}: expected a name ending in .jsonl, .jsonl.gz or .parquet")
+    if path.name.endswith(".parquet") != output.name.endswith(".parquet"):
+        raise SiftProblem(f"{shown}: the output has the input's format: both .parquet, or both .jsonl or .jsonl.gz")
+    compared = {other.resolve() for other in against}
+    for written in (output, rejected_path(output)):
+        if written.resolve() in compared:
+            raise SiftProblem(
+                f"{printable(str(written))}: is a file to compare with and would be overwritten; name another output"
+            )
+
+
+def check_columns(paths: Sequence[Path], *groups: Sequence[str]) -> None:
+    """Raise SiftProblem, in one line with the columns there are, unless of each group of columns a file has one."""
+    for columns in groups:
+        missing = [missing_column(path, columns) for path in paths]
+        if missing and missing[0] and all(missing):
+            raise SiftProblem(missing[0])
+
+
 def sift(name: str, path: Path, output: Path, judge: Judge, *, id_column: str = "id") -> Sifted:
     """Filter a JSONL (also gzipped) or Parquet file. A broken row is told on standard error by file and line.
 
-    Raises SiftProblem for an output that cannot be written and for a file of which no row could be judged,
-    UnreadableRows for one that cannot be read; nothing is written then.
+    The names are those that `check_names` lets pass. Raises SiftProblem for an output that cannot be written and for a
+    file of which no row could be judged, UnreadableRows for one that cannot be read; nothing is written then.
     """
-    _check_names(path, output)
     counts = Sifted()
     try:
         with ExitStack() as stack:
             temporary = stack.enter_context(whole_or_absent(rejected_path(output)))
-            rejects = stack.enter_context(temporary.open("w", encoding="utf-8"))
+            # Half of a surrogate pair has no UTF-8; as \udXXX it is what JSON writes too.
+            rejects = stack.enter_context(temporary.open("w", encoding="utf-8", errors="backslashreplace"))
             progress = stack.enter_context(track(name, count_rows(path)))
 
             def keeps(rows: Sequence[Row], whole: Callable[[int], Any]) -> list[bool]:
@@ -136,7 +168,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _verdicts(rows: Sequence[Row], judge: Judge) -> list[Verdict | None]:
-    judged = iter(judge([row.fields for row in rows if row.fields is not None]))
+    judged = iter(judge([(row.number, row.fields) for row in rows if row.fields is not None]))
     return [Verdict("broken", row.broken) if row.fields is None else next(judged) for row in rows]
 
 
@@ -162,7 +194,7 @@ def _line(path: Path, row: Row, verdict: Verdict, whole: Any, id_column: str) ->
         **verdict.evidence,
         "row": whole,
     }
-    return json.dumps(record, default=str)
+    return json.dumps(record, default=str, ensure_ascii=False)
 
 
 def _reread(batch: Sequence[Row], number: int) -> Any:
@@ -174,12 +206,6 @@ def _reread(batch: Sequence[Row], number: int) -> Any:
 def _demand_some(path: Path, counts: Sifted) -> None:
     """Refuse a file of which no row could be judged: a wrong column, or a wrong file."""
     if counts.rows and counts.rejected["broken"] == counts.rows:
-        raise SiftProblem(f"{printable(str(path))}: none of its {counts.rows:,} rows could be used; nothing is written")
-
-
-def _check_names(path: Path, output: Path) -> None:
-    shown = printable(str(output))
-    if not output.name.endswith((".parquet", ".jsonl", ".jsonl.gz")):
-        raise SiftProblem(f"{shown}: expected a name ending in .jsonl, .jsonl.gz or .parquet")
-    if path.name.endswith(".parquet") != output.name.endswith(".parquet"):
-        raise SiftProblem(f"{shown}: the output has the input's format: both .parquet, or both .jsonl or .jsonl.gz")
+        raise SiftProblem(
+            f"{printable(str(path))}: none of its rows ({counts.rows:,}) could be used; nothing is written"
+        )

@@ -1,16 +1,18 @@
 """Clusters of duplicates: the connected components, and which question of each is kept."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.clusters import Clusters
+from filters.clusters import STRATEGY_ORDER, Clusters
 from filters.dedup import DuplicateIndex
 from filters.questions import Question
 from filters.shingles import jaccard, shingle_sets, tokenise
+from flows.data_verbs import KEEP_HELP
 from pipeline.config import NearDuplicates
+from pipeline.records import Strategy
 from tests.filters.test_dedup import STORY
 
 SETTINGS = NearDuplicates()
@@ -21,6 +23,8 @@ BEST: list[tuple[list[dict[str, Any]], int]] = [
     ([{"strategy": "template"}, {"answer": "42", "strategy": "written"}, {}], 1),
     ([{"strategy": "written"}, {"strategy": "evolved"}, {"strategy": "backward"}], 2),
     ([{"strategy": "backward"}, {"strategy": "imported"}, {"strategy": "template"}], 2),
+    ([{"strategy": "written"}, {"strategy": "imported"}, {"strategy": "reasoning_gym"}], 2),
+    ([{"strategy": "reasoning_gym"}, {"strategy": "template"}, {"strategy": "written"}], 1),
     ([{"strategy": "unheard of"}, {"strategy": "written"}, {"strategy": "written"}], 1),
 ]
 
@@ -36,6 +40,11 @@ def test_a_cluster_keeps_its_stated_best(rows: list[dict[str, Any]], best: int) 
         exact = jaccard(*(shingle_sets(tokenise(q), 3, False)[0] for q in (CHAIN[number], CHAIN[best])))
         assert match.similarity == exact
         assert match.filter == ("near duplicate" if exact >= 0.8 else "linked duplicate")
+
+
+def test_every_strategy_has_its_place_and_the_help_tells_it() -> None:
+    assert set(STRATEGY_ORDER) == set(get_args(Strategy))
+    assert ", ".join(STRATEGY_ORDER) in KEEP_HELP
 
 
 def test_earlier_questions_outrank_the_best_of_a_file() -> None:

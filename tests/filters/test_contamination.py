@@ -245,7 +245,9 @@ def test_benchmark_questions_have_the_names_of_their_rows(tmp_path: Path) -> Non
     rows = [{"id": 60, "problem": "P?"}, {"question": "Q?"}, {"prompt": [{"role": "user", "content": "R?"}]}]
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     assert read_benchmarks(Decontamination(benchmarks=(path,))) == [
-        ("60", "b.jsonl", "P?"),
-        ("b.jsonl:2", "b.jsonl", "Q?"),
-        ("b.jsonl:3", "b.jsonl", "R?"),
+        ("60", "b.jsonl", "P?", 1),
+        ("b.jsonl:2", "b.jsonl", "Q?", 2),
+        ("b.jsonl:3", "b.jsonl", "R?", 3),
     ]
+    named = read_benchmarks(Decontamination(benchmarks=(path,), id="problem"))
+    assert [question.id for question in named] == ["P?", "b.jsonl:2", "b.jsonl:3"]

@@ -261,6 +261,7 @@ ROWS: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({"id": 7, "question": "Q?", "prompt": "no"}, ("7", "Q?")),
     ({"question": "Q?"}, ("old:1", "Q?")),
     ({"prompt": "Q?"}, ("old:1", "Q?")),
+    ({"problem": "Q?", "prompt": "no"}, ("old:1", "Q?")),
     ({"prompt": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q?"}]}, ("old:1", "Q?")),
 ]
 
@@ -273,13 +274,14 @@ def test_earlier_datasets_are_read(tmp_path: Path, row: dict[str, Any], expected
     pq.write_table(pa.Table.from_pylist([{**row, "unused": b"x"}]), table)
     for path in (plain, packed, table):
         name = expected[0].replace("old:", f"{path.name}:")
-        assert list(read_earlier(path)) == [Question(name, expected[1], path.name)]
+        assert list(read_earlier(path)) == [Question(name, expected[1], path.name, row=1)]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.jsonl", b'{"question": "Q?"}\n{"text": "Q?"}\n', "row 2: no text in a column question or prompt"),
+        ("a.jsonl", b'{"question": "Q?"}\n{"text": "Q?"}\n', "row 2: no text in a column question or"),
+        ("a.jsonl", b'{"text": "Q?"}\n{"id": 1}\n', "no column question or problem or prompt; it has: text, id"),
         ("a.jsonl", b'{"question": 5}\n', "row 1: no text"),
         ("a.jsonl", b'{"prompt": [{"role": "system", "content": "S"}]}\n', "row 1: no text"),
         ("a.jsonl", b'{"question": "Q?"}\nbroken\n', "line 2: expected a JSON object"),
@@ -303,7 +305,7 @@ def test_what_cannot_be_compared_against_is_said_in_one_line(
 def test_a_parquet_file_without_a_question_names_its_columns(tmp_path: Path) -> None:
     path = tmp_path / "old.parquet"
     pq.write_table(pa.table({"text": ["Q?"], "gold": ["1"]}), path)
-    with pytest.raises(EarlierDatasetProblem, match="no column question or prompt; it has: text, gold"):
+    with pytest.raises(EarlierDatasetProblem, match="no column question or problem or prompt; it has: text, gold"):
         list(read_earlier(path))
 
 

@@ -63,7 +63,7 @@ def test_jsonl_rows_are_kept_as_they_are(
     assert null["id"] == "3" and "expected a text in a column question or problem or prompt" in null["reason"]
     said = capsys.readouterr().err
     assert f"{path}:3: expected a JSON object" in said and f"{path}:5: expected a text" in said
-    assert "5 rows against 1 benchmark questions: 2 kept, 1 contaminated (1 embedded), 2 could not be" in str(summary)
+    assert "5 rows against 1 benchmark question: 2 kept, 1 contaminated (1 embedded), 2 could not be" in str(summary)
 
 
 def test_parquet_keeps_all_columns_and_their_types(tmp_path: Path, settings: Decontamination) -> None:
@@ -78,7 +78,7 @@ def test_parquet_keeps_all_columns_and_their_types(tmp_path: Path, settings: Dec
     ).replace_schema_metadata({"mine": "yes"})
     path, output = tmp_path / "in.parquet", tmp_path / "out.parquet"
     pq.write_table(table, path)
-    summary = decontaminate_file(path, output, settings.model_copy(update={"id": "uid"}), ["task"])
+    summary = decontaminate_file(path, output, settings, questions=["task"], id_column="uid")
     assert counts(summary) == (2400, 1200, 600, 600)
     expected = pq.read_table(path).filter(pa.array([True, False, False, True] * 600))
     assert expected.schema.metadata == {b"mine": b"yes"}
@@ -93,7 +93,14 @@ def test_parquet_keeps_all_columns_and_their_types(tmp_path: Path, settings: Dec
         ("in.jsonl", "out.parquet", CLEAN, SiftProblem, "the output has the input's format"),
         ("in.jsonl", "out.csv", CLEAN, SiftProblem, "expected a name ending in .jsonl"),
         ("in.jsonl", "folder.jsonl", CLEAN, SiftProblem, "cannot be written"),
-        ("in.jsonl", "out.jsonl", '{"text": "Q?"}', SiftProblem, "none of its 1 rows could be used"),
+        (
+            "in.jsonl",
+            "out.jsonl",
+            '{"text": "Q?"}',
+            SiftProblem,
+            "no column question or problem or prompt; it has: text",
+        ),
+        ("in.jsonl", "out.jsonl", '{"question": " "}', SiftProblem, "none of its rows (1) could be used"),
         ("in.parquet", "out.parquet", "no parquet", UnreadableRows, "cannot be read"),
         ("missing.jsonl", "out.jsonl", None, UnreadableRows, "cannot be read"),
         ("in.jsonl.gz", "out.jsonl", None, UnreadableRows, "cannot be read"),

@@ -22,6 +22,7 @@ STORY = (
     "A farmer packs 12 crates of apples in the morning and 30 crates of pears in the afternoon. Each crate weighs the "
     "same, and the lorry can carry no more than 9 tonnes. How many crates does the farmer pack on that day altogether?"
 )
+USUAL = "question or problem or prompt"
 NEAR = STORY.replace("altogether", "in total")
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "question": STORY, "answer": None, "more": [1.5, {"x": "ü"}]},
@@ -82,7 +83,7 @@ def test_kept_and_rejected(tmp_path: Path, name: str, keep: Keep, expected: list
     assert rejected["d"]["gold differs"] == ["6", "5"] and rejected["d"]["score"] == 1.0
     near = rejected["c" if keep == "first" else "a"]
     assert near["filter"] == "near duplicate" and 0.8 <= near["score"] < 1 and "gold differs" not in near
-    assert "5 rows: 3 kept, 1 exact duplicates, 1 near duplicates, 0 could not be read" in str(summary)
+    assert "5 rows: 3 kept, 1 exact duplicate, 1 near duplicate, 0 could not be read" in str(summary)
     whole = {row["id"]: row for row in read(path)}
     assert read(path.with_name(f"out-{name}")) == [whole[name] for name in expected], "all columns as they were"
     if name.endswith(".parquet"):
@@ -125,7 +126,7 @@ def test_broken_rows_are_told_by_line_and_the_rest_is_done(
 
 def test_columns_threshold_and_numbers_are_flags(tmp_path: Path) -> None:
     renamed = [{"key": row["id"], "text": row["question"], "id": row["id"]} for row in ROWS]
-    columns = QuestionColumns(id="key", question="text")
+    columns = QuestionColumns(ids=("key",), questions=("text",))
     assert run(tmp_path / "a.jsonl", renamed, columns=columns)[1] == ["a", "b", "e"]
     strict = NearDuplicates(threshold=1.0)
     assert run(tmp_path / "b.jsonl", renamed, columns=columns, near=strict)[1] == ["a", "b", "c", "e"]
@@ -157,7 +158,16 @@ def test_an_earlier_file_is_sketched_once(tmp_path: Path, monkeypatch: pytest.Mo
         ("in.csv", b"question", "out.jsonl", None, UnreadableRows, "expected a file ending in"),
         ("missing.jsonl", None, "out.jsonl", None, UnreadableRows, "No such file"),
         ("in.parquet", b"none", "out.parquet", None, UnreadableRows, "in.parquet"),
-        ("in.jsonl", b'{"text": "Q?"}', "out.jsonl", None, SiftProblem, "none of its 1 rows could be used"),
+        ("in.jsonl", b'{"text": "Q?"}', "out.jsonl", None, SiftProblem, f"no column {USUAL}; it has: text"),
+        (
+            "in.jsonl",
+            b'{"prompt": " "}\n{"question": "?!"}',
+            "out.jsonl",
+            None,
+            SiftProblem,
+            "none of its rows (2) could",
+        ),
+        ("in.jsonl", b'{"prompt": null}', "out.jsonl", None, SiftProblem, "none of its rows (1) could be used"),
         ("in.jsonl", b'{"question": "Q?"}', "out.jsonl", b"broken", EarlierDatasetProblem, "line 1"),
     ],
 )
