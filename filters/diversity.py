@@ -17,7 +17,7 @@ MAX_PAIRS: Final = 200  # compared per problem
 
 Words = Sequence[str]
 Shingles = frozenset[tuple[str, ...]]
-Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+Embed = Callable[[Sequence[str]], Iterable[Iterable[float]]]
 
 
 class Measure(NamedTuple):

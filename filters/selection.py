@@ -10,6 +10,7 @@ from typing import Final
 from filters import behaviours
 from filters.arithmetic import wrong_equations
 from filters.diversity import as_details, distance, diversity, shingles
+from filters.embeddings import embed
 from filters.leaks import benchmark_digests, leaked_trace
 from filters.trace_quality import VERSION, WRONG_ARITHMETIC, first_objection, whole_text
 from pipeline.assess import Judged, judged_completions, judged_digests
@@ -65,16 +66,17 @@ def _select_shard(run: Run, unit: Unit, work: Work) -> None:
         taken=taken,
         kept=len(traces),
         rejections=rejections,
-        details=as_details(diversity(kept_texts)),
+        details=as_details(diversity(kept_texts, embed if settings.embedding_spread else None)),
     )
 
 
 def _leaked(panel: Sequence[Judged], settings: Decontamination | None) -> dict[str, Rejection]:
-    """Return a rejection for each correct completion that holds a benchmark's question, by its id."""
+    """Return a rejection for each judged completion that holds a benchmark's question, by its id. A wrong one counts
+    too: it may be the rejected side of a preference pair."""
     if settings is None:
         return {}
-    correct = (completion for completion, verdict in panel if verdict.verdict == "correct")
-    found = (leaked_trace(c.id, whole_text(c), settings, STAGE) for c in correct)
+    decided = (completion for completion, verdict in panel if verdict.verdict != "undecided")
+    found = (leaked_trace(c.id, whole_text(c), settings, STAGE) for c in decided)
     return {rejection.record_id: rejection for rejection in found if rejection is not None}
 
 

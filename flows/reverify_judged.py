@@ -183,7 +183,8 @@ def contamination(judging: Judging) -> Iterator[str]:
         (hit,) = index.check_many([problem.question])
         if hit is not None:
             yield f"{row.place}: {hit.reason}"
-    for row in rows_of(judging, "sft"):
-        hit = index.check(str(row.fields["completion"][-1]["content"]), TRACE_KINDS)
-        if hit is not None:
-            yield f"{row.place}: in the trace, {hit.reason}"
+    for row in (row for row in rows_of(judging) if row.config != "grpo"):
+        for column, _ in _sides(row):
+            hit = index.check(str(row.fields[column][-1]["content"]), TRACE_KINDS)
+            if hit is not None:
+                yield f"{row.place}: in the {'trace' if column == 'completion' else column}, {hit.reason}"

@@ -47,7 +47,9 @@ class Screen(Section):
     ill_posed: bool = Field(True, description="refuse imported questions whose text shows that they are ill-posed")
     decontaminate: Decontamination | None = Field(None, description="benchmarks that problems and traces may not share")
     semantic_duplicates: SemanticDuplicates | None = Field(None, description="needs the extra `semantic`")
-    against: tuple[Path, ...] = Field((), description="earlier datasets (JSONL or Parquet with a question column)")
+    against: tuple[Path, ...] = Field(
+        (), description="earlier datasets (JSONL or Parquet; column question, problem or prompt)"
+    )
 
     @model_validator(mode="after")
     def _compared_with_something(self) -> "Screen":
@@ -198,6 +200,9 @@ class Select(Section):
         0.3, ge=0, le=1, description="largest share of sentences that say nothing of the problem"
     )
     wrong_arithmetic: Literal["reject", "tag", "off"] = Field("reject", description="for a line like 3 × 7 = 24")
+    embedding_spread: bool = Field(
+        False, description="also measure how far apart a problem's traces are by embeddings (extra `semantic`)"
+    )
     style: Literal["think", "plain"] = Field("think", description="how a trace is written")
     prompt: PromptName = Field("boxed", description="the prompt template that the student is trained on")
 

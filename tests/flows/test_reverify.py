@@ -204,6 +204,23 @@ def test_benchmarks_are_compared_with(whole: Path, tmp_path: Path) -> None:
     assert "benchmark question 7 (benchmark.jsonl)" in line
 
 
+@pytest.mark.parametrize(
+    ("table", "column"), [("sft", "completion"), ("preferences", "chosen"), ("preferences", "rejected")]
+)
+def test_what_a_model_wrote_is_compared_with_benchmarks_too(
+    whole: Path, tmp_path: Path, table: str, column: str
+) -> None:
+    leak = "A hall has 61 rows of 73 chairs in it. Then 19 more are carried in. How many chairs are there in all?"
+    (tmp_path / "benchmark.jsonl").write_text(json.dumps({"id": "7", "question": leak}) + "\n")
+
+    def recite(rows: Rows) -> None:
+        rows[0][column][-1]["content"] += f" I know this: {leak}"
+
+    place = str(tampered(whole, tmp_path / "copy", table, recite, fixed=True))
+    (line,) = found_in(reverify(place, against=[tmp_path / "benchmark.jsonl"]))["contamination"]
+    assert f"in the {'trace' if table == 'sft' else column}, the text contains the whole text of" in line
+
+
 def test_a_sample_looks_at_some_rows_only(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
