@@ -18,15 +18,13 @@ from pipeline.progress import track
 from pipeline.records import Agreement, Completion, GoldStatus, Problem, Rejection, canonical_json
 from pipeline.run import Run, Work
 from pipeline.store import read_records
-from pipeline.verifiers.golds import SPECIFICATIONS, canonical_form, check_gold, committed_answer, judge_answer
+from pipeline.verifiers.golds import canonical_form, check_gold, committed_answer, firm_status, judge_answer
 
 STAGE: Final = "agree"
 STABLE_VOTES: Final = 2  # one vote for an answer may be a slip, and says nothing about the question
 MANY_ANSWERS: Final = 20  # of a long tail of answers, so many are kept as evidence
-PROVING_STRATEGIES: Final = ("template", "reasoning_gym")
 SMALL_DENOMINATORS: Final = (3, 6, 7, 9, 11, 12, 13)
 _DECIMAL: Final = re.compile(r"-?\d{1,12}\.(\d{2,12})")
-PROVING_GENERATORS: Final = ("backward/inverse", "backward/mask")
 
 
 class Votes(NamedTuple):
@@ -88,11 +86,9 @@ def _agree_shard(run: Run, unit: Unit, solved: Sequence[Unit], work: Work) -> No
 
 def settle(problem: Problem, panel: Sequence[Completion], settings: Agree) -> Agreement | Rejection:
     """Return where the problem's gold stands, or why there can be none."""
-    proved = problem.strategy in PROVING_STRATEGIES or problem.provenance.generator in PROVING_GENERATORS
-    if problem.answer is not None and proved:
-        return Agreement(problem.id, "proved", problem.answer, problem.answer, "{}", (), None)
-    if problem.answer is not None and problem.verifier in SPECIFICATIONS:
-        return Agreement(problem.id, "given", problem.answer, problem.answer, "{}", (), None)
+    firm = firm_status(problem)
+    if problem.answer is not None and firm is not None:
+        return Agreement(problem.id, firm, problem.answer, problem.answer, "{}", (), None)
     votes = count_votes(problem, panel)
     if problem.answer is None:
         return _adopt(problem, votes, settings)

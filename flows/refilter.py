@@ -1,7 +1,8 @@
 """`gradatim refilter`: a finished run's records through changed filters and selection, without a single new token.
 
 The new run lies beside the old one and shares its files by hard links: what depends on nothing that was changed is not
-made again. No model is asked. Problems that come in without completions are told, with what solving them would take.
+made again. No model is asked: every completion that is recorded counts, and a decision that they do not settle is
+undecided. What solving the problems that come in would take is told, and what such decisions need.
 """
 
 import json
@@ -14,13 +15,15 @@ from typing import Final, NamedTuple
 import yaml
 
 from flows.stages import STAGE_FUNCTIONS
+from pipeline.assess import judged_by_teacher, problems_as_asked
 from pipeline.compare import Difference, compare, difference_text
 from pipeline.config import Config, load_config
 from pipeline.config_files import ConfigError
 from pipeline.manifest import run_lock
-from pipeline.records import Completion, Problem
+from pipeline.records import Completion
 from pipeline.report import funnel, write_funnel
 from pipeline.run import Run, open_run
+from pipeline.stopping import lacking, same_model
 from pipeline.store import file_digest, iterate_records, write_text
 
 MADE_FROM: Final = "refiltered_from.json"
@@ -29,7 +32,8 @@ RECOMPUTED: Final = tuple(name for name in STAGE_FUNCTIONS if name != "generate"
 
 
 class Refiltered(NamedTuple):
-    """The new run and how it differs from the old one: per table, and what solving what came in would take."""
+    """The new run and how it differs from the old one, per table; how many problems came in `unsolved` with the
+    completions `wanted` for them, and how many are `undecided` for want of at most `missing` more."""
 
     run: Run
     differences: tuple[Difference, ...]
@@ -37,6 +41,8 @@ class Refiltered(NamedTuple):
     new_tokens: int
     unsolved: int
     wanted: int
+    undecided: int
+    missing: int
     derived: bool
 
 
@@ -114,14 +120,16 @@ def _compared(source: Run, run: Run) -> Refiltered:
     recorded = {completion.id for completion in _completions(source.manifest.paths("solve", "completions"))}
     now = _completions(run.manifest.paths("solve", "completions"))
     new = [completion.completion_tokens for completion in now if completion.id not in recorded]
-    lacking = _lacking(run)
+    unsolved, undecided = _lacking(run)
     return Refiltered(
         run=run,
         differences=tuple(compare(source, run)),
         new_completions=len(new),
         new_tokens=sum(new),
-        unsolved=len(lacking),
-        wanted=sum(lacking.values()),
+        unsolved=len(unsolved),
+        wanted=sum(unsolved.values()),
+        undecided=len(undecided),
+        missing=sum(undecided.values()),
         derived=any(unit.shard.startswith("g") for unit in run.manifest.of_stage("generate")),
     )
 
@@ -130,17 +138,24 @@ def _completions(paths: Sequence[Path]) -> Iterator[Completion]:
     return iterate_records(Completion, paths)
 
 
-def _lacking(run: Run) -> Counter[str]:
-    """Count the completions that solving would take for each screened problem that a teacher has none of."""
-    lacking: Counter[str] = Counter()
-    for index, teacher in enumerate(run.config.teachers):
-        for unit in run.manifest.of_stage("screen"):
-            solved = run.manifest.units[("solve", f"{index}-{unit.shard}")]
-            there = {completion.problem_id for completion in _completions([run.file(solved, "completions")])}
-            for problem in iterate_records(Problem, [run.file(unit, "screened")]):
-                if problem.id not in there:
-                    lacking[problem.id] += teacher.completions
-    return lacking
+def _lacking(run: Run) -> tuple[Counter[str], Counter[str]]:
+    """Count the completions that are wanted for each screened problem that a model has none of, and the most that may
+    be for each other one that a stopping rule would ask more for; what agree has refused is not asked for again."""
+    teachers, units = run.config.teachers, run.manifest.units
+    unsolved: Counter[str] = Counter()
+    undecided: Counter[str] = Counter()
+    for shard in (unit.shard for unit in run.manifest.of_stage("screen")):
+        judged = judged_by_teacher(run, shard)
+        solved = [run.file(units[("solve", f"{index}-{shard}")], "completions") for index in range(len(teachers))]
+        there = [{completion.problem_id for completion in _completions([path])} for path in solved]
+        for problem in problems_as_asked(run, shard).values():
+            panel = [[verdict for _, verdict in part.get(problem.id, [])] for part in judged]
+            for index, more in enumerate(lacking(run.config, problem, panel)):
+                if not any(problem.id in there[entry] for entry in (index, *same_model(run.config, index))):
+                    unsolved[problem.id] += teachers[index].completions
+                elif more and (panel[index] or problem.id not in there[index]):
+                    undecided[problem.id] += more
+    return unsolved, undecided
 
 
 def report(refiltered: Refiltered, examples: int = 3) -> str:
@@ -152,6 +167,11 @@ def report(refiltered: Refiltered, examples: int = 3) -> str:
         lines.append(
             f"{refiltered.unsolved:,} problems came in that are not solved: {refiltered.wanted:,} completions would be "
             f"needed; to ask for them: gradatim build {folder}/config.yaml"
+        )
+    if refiltered.undecided:
+        lines.append(
+            f"{refiltered.undecided:,} problems need more completions for this band, {refiltered.missing:,} at most; "
+            f"gradatim build {folder}/config.yaml asks for them"
         )
     if refiltered.derived:
         lines.append("problems made from other problems are as they were; gradatim build would make them anew")

@@ -17,7 +17,7 @@ from pipeline.manifest import run_lock
 from pipeline.report import funnel, write_funnel
 from pipeline.run import Run, create_run, open_run
 from pipeline.solve import solve
-from pipeline.sources import RunSource
+from pipeline.sources import golds_are_settled
 from pipeline.verify import verify_completions
 
 
@@ -28,7 +28,7 @@ def screen_problems(run: Run) -> None:
 
 def settle_golds(run: Run) -> None:
     """Settle golds by the panel; problems taken over from another run bring theirs with them."""
-    if all(isinstance(source, RunSource) for source in run.config.generate.sources):
+    if golds_are_settled(run.config.generate.sources):
         keep_golds(run)
     else:
         agree(run)

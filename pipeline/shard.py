@@ -1,7 +1,8 @@
 """One shard being solved by one teacher: what is wanted, what is there, what is missing.
 
 Completions are asked for in waves if the teacher has a stopping rule. What is asked depends on recorded completions and
-their verdicts alone, so a run that was stopped asks for the same ones again.
+their verdicts alone, so a run that was stopped asks for the same ones again. What was paid for is kept: a completion
+that is recorded stays, even where a rule would not ask for it now.
 """
 
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pipeline import config
 from pipeline.journal import Journal, recorded
 from pipeline.records import Completion, Problem, Rejection, Verdict, canonical_json
 from pipeline.run import Run, Work
-from pipeline.stopping import wanted
+from pipeline.stopping import beside, same_model, votes_count, wanted
 from pipeline.teacher import Request, make_request
 from pipeline.verifiers import verify
 
@@ -57,6 +58,8 @@ class Shard:
         self._requests: dict[str, list[Request]] = {problem.id: [] for problem in problems}
         self._verdicts: dict[str, Verdict] = {}
         self._out: dict[str, int] = {}  # a problem stays here until `advance` wants nothing more of it
+        self._others = _beside(run, work.shard) if settings.stopping else {}
+        self._added = 0
         self.committed = False
 
     def begin(self) -> Progressed:
@@ -86,6 +89,7 @@ class Shard:
         """Record a finished completion; return its problem if it was the last of its wave: `advance` it then."""
         self.journal.add(completion)
         self._known[completion.id] = completion
+        self._added += 1
         self._out[completion.problem_id] -= 1
         return None if self._out[completion.problem_id] else self._problems[completion.problem_id]
 
@@ -97,7 +101,8 @@ class Shard:
     def solved(self, problem: Problem) -> bool:
         """Tell whether a recorded completion reaches the problem's answer."""
         known = [request for request in self._requests[problem.id] if request.id in self._known]
-        return problem.answer is not None and any(self._verdict(problem, r).verdict == "correct" for r in known)
+        correct = (self._verdict(problem, self._known[request.id]).verdict == "correct" for request in known)
+        return problem.answer is not None and any(correct)
 
     def commit(self, stopped: str | None = None) -> None:
         """Write what is there in problem order; the journal is not needed any more. Where a budget `stopped` the
@@ -108,10 +113,12 @@ class Shard:
         if self._cut and refused:
             self.work = replace(self.work, fingerprint=self._cut.fingerprint)
         # A problem whose gold was mended keeps its completions: the request is the same, the problem's id is not.
+        edge = self._settings.stopping.edge if self._settings.stopping else None
+        most = max(self._settings.completions, edge or 0)
         rows = [
-            replace(self._known[request.id], problem_id=problem)
-            for problem, requests in self._requests.items()
-            for request in requests
+            replace(self._known[request.id], problem_id=problem.id)
+            for problem in self._problems.values()
+            for request in self._up_to(problem, most)
             if request.id in self._known
         ]
         self.run.commit(
@@ -121,7 +128,7 @@ class Shard:
             kept=len(rows),
             rejections=refused,
             tokens=sum(c.completion_tokens for c in rows),
-            details={"recorded_before": str(self.recorded_before)}
+            details={"recorded_before": str(len(rows) - self._added)}
             | ({STOPPED: stopped} if stopped and refused else {}),
         )
         self.journal.remove()
@@ -129,14 +136,11 @@ class Shard:
     def _not_asked(self, stopped: str) -> list[Rejection]:
         """Return a rejection for each completion that an unfinished problem lacks; a stopping rule may spare some."""
         held = self._cut.held if self._cut else frozenset()
-        first, most = self._settings.first_index, self._settings.completions
         refused: list[Rejection] = []
         for problem in self._problems.values():
             if problem.id not in held and problem.id not in self._out:
                 continue
-            requests = self._requests[problem.id]
-            places = range(first + len(requests), first + most)
-            requests += [make_request(self._identity, self._settings, problem, place) for place in places]
+            requests = self._up_to(problem, self._settings.completions)
             evidence = canonical_json({"problem_id": problem.id})
             lacking = [request.id for request in requests if request.id not in self._known]
             refused += [
@@ -144,16 +148,35 @@ class Shard:
             ]
         return refused
 
-    def _wanted(self, problem: Problem) -> int:
-        if self._settings.stopping is None or problem.answer is None:  # without gold nothing can be judged yet
-            return self._settings.completions
-        verdicts = [self._verdict(problem, request) for request in self._requests[problem.id]]
-        return wanted(self._settings, self.run.config.assess, verdicts)
+    def _up_to(self, problem: Problem, most: int) -> list[Request]:
+        """Return the requests made for a problem, and those that would follow up to `most`."""
+        made, first = self._requests[problem.id], self._settings.first_index
+        places = range(first + len(made), first + most)
+        return [*made, *(make_request(self._identity, self._settings, problem, place) for place in places)]
 
-    def _verdict(self, problem: Problem, request: Request) -> Verdict:
-        if request.id not in self._verdicts:
-            self._verdicts[request.id] = verify(problem, self._known[request.id])
-        return self._verdicts[request.id]
+    def _wanted(self, problem: Problem) -> int:
+        if self._settings.stopping is None or votes_count(problem, self.run.config):
+            return self._settings.completions
+        verdicts = [self._verdict(problem, self._known[request.id]) for request in self._requests[problem.id]]
+        theirs = {i: found.get(problem.id, []) for i, found in self._others.items()}
+        others = {i: [self._verdict(problem, completion) for completion in found] for i, found in theirs.items()}
+        return wanted(self._settings, self.run.config.assess, verdicts, beside(self.run.config, others))
+
+    def _verdict(self, problem: Problem, completion: Completion) -> Verdict:
+        if completion.id not in self._verdicts:
+            self._verdicts[completion.id] = verify(problem, completion)
+        return self._verdicts[completion.id]
+
+
+def _beside(run: Run, name: str) -> dict[int, dict[str, list[Completion]]]:
+    """Return what the other entries of a teacher's model have recorded of its shard, by problem."""
+    index, _, shard = name.partition("-")
+    found: dict[int, dict[str, list[Completion]]] = {}
+    for other in same_model(run.config, int(index)):
+        problems = found.setdefault(other, {})
+        for completion in recorded(table_path(run, f"{other}-{shard}")).values():
+            problems.setdefault(completion.problem_id, []).append(completion)
+    return found
 
 
 def journal_path(run: Run, shard: str) -> Path:

@@ -21,6 +21,7 @@ from pipeline.prompts import HINT_LABEL, PROMPTS
 from pipeline.records import Completion, Problem, content_id
 from pipeline.run import Run, Work
 from pipeline.shard import STOPPED, Cut, Shard, journal_path, table_path
+from pipeline.stopping import same_model
 from pipeline.store import read_records
 from pipeline.teacher import Request, Teacher, complete, identity_of, open_teacher
 from pipeline.verifiers.worker import configure
@@ -36,7 +37,7 @@ def solve(run: Run, teacher_index: int) -> None:
     works: list[tuple[Work, Unit]] = []
     for unit in units:
         name = f"{teacher_index}-{unit.shard}"
-        inputs = (*solve_inputs(run, settings), unit.digest)
+        inputs = _inputs(run, teacher_index, unit)
         work = run.unit("solve", name, *inputs)
         if isinstance(work, Work):  # stopped by the budget as it stands now: it stays so
             cut = run.manifest.finished("solve", name, _cut(run, teacher_index, unit).fingerprint)
@@ -55,7 +56,8 @@ def solve(run: Run, teacher_index: int) -> None:
     # Where there is nothing to ask for, no model is loaded.
     quiet = works if run.recorded_only else [(work, unit) for work, unit in works if not unit.counts["kept"]]
     for shard in _shards(run, teacher_index, quiet):
-        shard.begin()
+        if not run.recorded_only:  # then all that is recorded is taken, whatever a rule would ask for
+            shard.begin()
         shard.commit()
     rest = [pair for pair in works if pair not in quiet]
     if not rest:
@@ -71,7 +73,7 @@ def solve(run: Run, teacher_index: int) -> None:
 def _cut(run: Run, index: int, unit: Unit) -> Cut:
     """Return how a shard is committed that the budget stops. What the budget kept from the first teacher is not asked
     of the others: without it there is no panel."""
-    settings, name = run.config.teachers[index], f"{index}-{unit.shard}"
+    name = f"{index}-{unit.shard}"
     first = run.manifest.units.get(("solve", f"0-{unit.shard}")) if index else None
     reason = first.details.get(STOPPED) if first else None
     held: frozenset[str] = frozenset()
@@ -79,7 +81,7 @@ def _cut(run: Run, index: int, unit: Unit) -> Cut:
         begun = {c.problem_id for c in read_records(Completion, run.file(first, "completions"))}
         held = frozenset(p.id for p in read_records(Problem, run.file(unit, "screened")) if p.id not in begun)
     budget = run.config.budget.model_dump()
-    inputs = (*solve_inputs(run, settings), unit.digest, STOPPED, budget, first.digest if first and reason else None)
+    inputs = (*_inputs(run, index, unit), STOPPED, budget, first.digest if first and reason else None)
     return Cut(content_id("fingerprint", "solve", name, *inputs), held, reason)
 
 
@@ -90,16 +92,26 @@ def _stop(shards: Iterable[Shard], spending: Spending) -> None:
         shard.commit(None if shard.finished else spending.reached)
 
 
-def solve_inputs(run: Run, settings: config.Teacher) -> list[object]:
+def solve_inputs(settings: config.Teacher) -> list[object]:
     """What determines a teacher's requests: not how its engine is run."""
     later = {"hint", "first_index"}  # keys that earlier runs did not have
     own = settings.model_dump(mode="json", exclude={"engine", *later})
     inputs: list[object] = [{**own, "prompt_version": PROMPTS[settings.prompt].label}]
     if settings.hint or settings.first_index:
         inputs.append([HINT_LABEL if settings.hint else None, settings.first_index])
-    if settings.stopping is not None:
-        inputs.append(run.config.assess.model_dump(mode="json"))
     return inputs
+
+
+def _inputs(run: Run, index: int, unit: Unit) -> list[object]:
+    """What determines a solved shard; with a stopping rule, all that decides how many completions are enough."""
+    settings = run.config.teachers[index]
+    inputs = solve_inputs(run.config.teachers[index])
+    if settings.stopping is not None:
+        others = same_model(run.config, index)
+        earlier = [run.manifest.units.get(("solve", f"{other}-{unit.shard}")) for other in others if other < index]
+        together = [run.config.teachers[other].completions for other in others], [one and one.digest for one in earlier]
+        inputs.append([run.config.assess.model_dump(mode="json"), run.config.agree.disputed, together])
+    return [*inputs, unit.digest]
 
 
 def _shards(run: Run, index: int, works: list[tuple[Work, Unit]]) -> Iterator[Shard]:

@@ -1,5 +1,6 @@
 """Where problems come from, as a configuration names it: one model per strategy, told apart by `strategy`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -120,3 +121,8 @@ def rounds_of(source: Source) -> int:
 def has_no_gold(source: Source) -> bool:
     """Tell whether a source's problems get their gold from the panel."""
     return isinstance(source, WrittenSource | EvolvedSource)
+
+
+def golds_are_settled(sources: Sequence[Source]) -> bool:
+    """Tell whether all problems come from other runs, whose panels have settled the golds."""
+    return all(isinstance(source, RunSource) for source in sources)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pipeline.answers import extract, strip_marks
-from pipeline.records import Completion, Problem
+from pipeline.records import Completion, GoldStatus, Problem
 from pipeline.verifiers.constraint import read_specs
 from pipeline.verifiers.countdown import read_problem
 from pipeline.verifiers.equality import Undecided, key_of
@@ -26,6 +26,17 @@ SPECIFICATIONS: Final[dict[str, Callable[[str], object]]] = {
     "proof": check_theorem,
     "logic": check_logic,
 }
+PROVING_STRATEGIES: Final = ("template", "reasoning_gym")
+PROVING_GENERATORS: Final = ("backward/inverse", "backward/mask")
+
+
+def firm_status(problem: Problem) -> GoldStatus | None:
+    """Return the status of a gold that no vote can change: a program proved it, or it is a specification; else None."""
+    if problem.answer is None:
+        return None
+    if problem.strategy in PROVING_STRATEGIES or problem.provenance.generator in PROVING_GENERATORS:
+        return "proved"
+    return "given" if problem.verifier in SPECIFICATIONS else None
 
 
 def check_gold(problem: Problem) -> str | None:

@@ -4,11 +4,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import Config, Teacher
-from pipeline.manifest import Manifest
+from pipeline.config import Teacher
 from pipeline.prompts import HINT_LABEL, PROMPTS, PromptName, render_prompt
 from pipeline.records import Problem, Provenance, make_problem
-from pipeline.run import Run
 from pipeline.solve import solve_inputs
 from pipeline.teacher import make_request
 
@@ -48,10 +46,7 @@ def test_a_hinted_request_is_another_request_with_its_own_label() -> None:
 
 def test_runs_that_know_neither_key_keep_their_fingerprints() -> None:
     def inputs(**changes: Any) -> list[object]:
-        raw = {"run": "r", "generate": {"sources": [{"strategy": "template", "count": 1}]}, "teachers": [teacher()]}
-        config = Config.model_validate(raw)
-        run = Run(config.folder, config, Manifest(config.folder))
-        return solve_inputs(run, teacher(**changes))
+        return solve_inputs(teacher(**changes))
 
     (own,) = inputs()
     assert isinstance(own, dict) and not {"hint", "first_index"} & set(own)

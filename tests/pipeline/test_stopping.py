@@ -33,11 +33,13 @@ def asked_for(letters: str, teacher: Teacher, assess: Assess) -> int:
 
 
 @pytest.mark.parametrize("band", BANDS)
-def test_settled_is_exactly_when_no_outcome_of_what_is_left_changes_the_decision(band: Band) -> None:
+def test_settled_is_exactly_when_no_outcome_of_what_is_left_changes_a_decision(band: Band) -> None:
+    """Of the pool, and of assess: whether the problem is solved."""
     for successes, failures, left in product(range(4), range(4), range(4)):
         seen = "c" * successes + "w" * failures
-        finals = {decide(*rates(seen + "".join(rest)), band) for rest in product("cw?", repeat=left)}
-        (only,) = finals if len(finals) == 1 else (None,)
+        wholes = [seen + "".join(rest) for rest in product("cw?", repeat=left)]
+        finals = {(decide(*rates(whole), band), "c" in whole) for whole in wholes}
+        ((only, _),) = finals if len(finals) == 1 else ((None, False),)
         assert settled(successes, successes + failures, left, band) == (None if only == "undecided" else only)
 
 
@@ -47,6 +49,7 @@ def test_curtailed_stopping_never_changes_a_decision(letters: str, wave: int, ba
     teacher = Teacher(model="m", completions=len(letters), stopping=Stopping(wave=wave))
     count = asked_for(letters, teacher, Assess(band=band))
     assert decide(*rates(letters[:count]), band) == decide(*rates(letters), band)
+    assert ("c" in letters[:count]) == ("c" in letters)
 
 
 def test_curtailed_stopping_saves_what_it_can_and_no_rule_saves_nothing() -> None:
