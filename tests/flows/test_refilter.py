@@ -10,8 +10,9 @@ import yaml
 from flows.refilter import Refiltered, refilter, report
 from flows.stages import plan, run_stage
 from pipeline.ask import NotRecorded, Question, ask
+from pipeline.config import Stopping
 from pipeline.config_files import ConfigError
-from pipeline.records import Message, Problem, Rejection, Trace
+from pipeline.records import Assessment, Completion, Message, Problem, Rejection, Trace
 from pipeline.report import funnel
 from pipeline.run import Run, create_run, open_run
 from pipeline.store import iterate_records
@@ -146,6 +147,44 @@ def test_what_comes_in_unsolved_is_told_and_the_teacher_then_solves_just_that(tm
         teacher = settings.teachers[0].model_copy(update={"engine": engine})
         build(settings.model_copy(update={"teachers": (teacher,)}))
         assert len(server.requests) == found.wanted
+
+
+def decisions(run: Run) -> dict[str, str]:
+    rows = iterate_records(Assessment, run.manifest.paths("assess", "assessments"))
+    return {row.problem_id: row.decision for row in rows}
+
+
+def test_another_band_after_stopping_decides_what_is_settled_and_says_what_is_not(tmp_path: Path) -> None:
+    """From the wide band to a narrow one, which needs more completions than were asked for, and back, which needs
+    fewer: what was paid for stays, and so do the traces."""
+    narrow = {"min_pass_rate": 0.3, "max_pass_rate": 0.6}
+    with serve(Solver(golds(config(tmp_path, "http://unused")))) as server:
+        settings = config(tmp_path, server.url, count=10)
+        (teacher,) = settings.teachers
+        curtailed = (teacher.model_copy(update={"completions": 6, "stopping": Stopping(wave=2)}),)
+        source = build(settings.model_copy(update={"teachers": curtailed}))
+        asked = len(server.requests)
+        found = refilter(source.folder, [f"assess.band={narrow}"], "narrow")
+        at_first = decisions(found.run)
+        whole = build(found.run.config)
+        more = len(server.requests) - asked
+        fixed = (teacher.model_copy(update={"completions": 6}),)
+        exact = config(tmp_path, server.url, count=10, run="fixed", assess={"band": narrow})
+        expected = decisions(build(exact.model_copy(update={"teachers": fixed})))
+    assert found.undecided == Counter(at_first.values())["undecided"] > 0
+    assert {name: decision for name, decision in at_first.items() if decision != "undecided"}.items() < expected.items()
+    assert changes(found)["traces"] == (NOTHING, NOTHING, 0)
+    assert f"{found.undecided} problems need more completions for this band, {found.missing} at most" in report(found)
+    assert found.unsolved == 0 < more <= found.missing
+    assert decisions(whole) == expected
+    back = refilter(whole.folder, ["assess.band={}"], "back")
+    assert (back.undecided, decisions(back.run)) == (0, decisions(source))
+    assert changes(back)["traces"] == (NOTHING, NOTHING, 0)
+    assert contents(back.run) == contents(whole) != contents(source)
+
+
+def contents(run: Run) -> set[str]:
+    return {completion.id for completion in iterate_records(Completion, run.manifest.paths("solve", "completions"))}
 
 
 def test_no_model_is_asked_to_write_where_only_what_is_recorded_counts(mixed: Run) -> None:

@@ -1,16 +1,17 @@
 """Stopping early: curtailed sampling decides as the fixed number would; the Bayesian rule errs as often as it says."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import Assess, Band, Stopping, Teacher
+from pipeline.config import Assess, Band, Config, Stopping, Teacher
 from pipeline.pass_rate import decide
-from pipeline.records import Verdict, VerdictValue
+from pipeline.records import Problem, Provenance, Strategy, Verdict, VerdictValue, make_problem
 from pipeline.seeds import rng_for
-from pipeline.stopping import rule_name, settled, wanted
+from pipeline.stopping import beside, lacking, rule_name, settled, votes_count, wanted
 
 VALUES: dict[str, VerdictValue] = {"c": "correct", "w": "incorrect", "n": "unparsable", "?": "undecided"}
 BANDS = (Band(), Band(min_pass_rate=0.25, max_pass_rate=0.75), Band(min_pass_rate=0.0, max_pass_rate=0.5))
@@ -50,6 +51,86 @@ def test_curtailed_stopping_never_changes_a_decision(letters: str, wave: int, ba
     count = asked_for(letters, teacher, Assess(band=band))
     assert decide(*rates(letters[:count]), band) == decide(*rates(letters), band)
     assert ("c" in letters[:count]) == ("c" in letters)
+
+
+@settings(deadline=None)
+@given(st.text("cwn?", min_size=6, max_size=6), st.integers(1, 6), st.integers(1, 5), st.sampled_from(BANDS))
+def test_entries_of_one_model_stop_on_what_they_have_together(letters: str, first: int, wave: int, band: Band) -> None:
+    """The second one, asked after the first, may have nothing to do."""
+    parts = [letters[:first], letters[first:]] if first < 6 else [letters[:3], letters[3:]]
+    panel = run_config(*({"completions": len(p), "stopping": {"wave": wave}} for p in parts), assess={"band": band})
+    seen = ["", ""]
+    for index in (0, 1):
+        teacher = panel.teachers[index]
+        while (more := _wanted_of(panel, index, seen)) > len(seen[index]):
+            seen[index] = parts[index][: min(more, teacher.completions)]
+    asked = "".join(seen)
+    assert (decide(*rates(asked), band), "c" in asked) == (decide(*rates(letters), band), "c" in letters)
+    assert not any(lacking(panel, problem(), [verdicts(part) for part in seen]))
+
+
+def _wanted_of(panel: Config, index: int, seen: list[str]) -> int:
+    others = beside(panel, {1 - index: verdicts(seen[1 - index])})
+    return wanted(panel.teachers[index], panel.assess, verdicts(seen[index]), others)
+
+
+def run_config(*teachers: dict[str, Any], **changes: Any) -> Config:
+    """Entries of one model with these settings."""
+    rows = [{"model": "m", **teacher} for teacher in teachers]
+    sources = {"sources": [{"strategy": "template", "count": 1}]}
+    return Config.model_validate({"run": "r", "generate": sources, "teachers": rows, **changes})
+
+
+def problem(strategy: Strategy = "template", answer: str | None = "42", verifier: str = "math") -> Problem:
+    made_by = Provenance("g", "1")
+    return make_problem("q", answer, verifier=verifier, domain="d", family="f", strategy=strategy, provenance=made_by)
+
+
+RULE = {"completions": 6, "stopping": {"wave": 2}}
+EDGE = {"completions": 4, "stopping": {"wave": 2, "edge": 16}}
+
+
+@pytest.mark.parametrize(
+    ("teachers", "seen", "missing"),
+    [
+        ([RULE], ["cw"], [0]),
+        ([RULE], ["cc"], [4]),  # four failures would make it one to keep
+        ([RULE], ["ww"], [4]),  # and a success one that is solved
+        ([RULE], ["wwwwww"], [0]),
+        ([RULE], [""], [6]),
+        ([{"completions": 6}], ["cc"], [0]),  # no rule: only a budget stops it
+        ([RULE, RULE], ["cc", "w"], [0, 0]),  # together they know
+        ([RULE, RULE], ["cccc", "cccccc"], [2, 0]),
+        ([RULE, {**RULE, "model": "other"}], ["cc", "w"], [4, 5]),
+        ([EDGE], ["cccc"], [12]),
+    ],
+)
+def test_what_a_rule_may_still_ask_for(teachers: list[dict[str, Any]], seen: list[str], missing: list[int]) -> None:
+    assert lacking(run_config(*teachers), problem(), [verdicts(letters) for letters in seen]) == missing
+
+
+ANOTHER = {"generate": {"sources": [{"strategy": "run", "path": "other"}]}}
+
+
+@pytest.mark.parametrize(
+    ("row", "changes", "count"),
+    [
+        (problem(), {"agree": {"disputed": "repair"}}, False),
+        (problem("imported"), {}, False),  # refused only where no completion reached it: nothing stops before
+        (problem("imported"), {"agree": {"disputed": "repair"}}, True),
+        (problem("imported", verifier="constraint"), {"agree": {"disputed": "repair"}}, False),
+        (problem("imported", None), {}, True),
+        (problem("backward"), {}, True),
+        (problem("backward"), ANOTHER, False),
+        (problem("imported"), {**ANOTHER, "agree": {"disputed": "repair"}}, False),
+    ],
+)
+def test_all_completions_are_wanted_where_votes_may_change_the_gold(
+    row: Problem, changes: dict[str, Any], count: bool
+) -> None:
+    settings = run_config(RULE, **changes)
+    assert votes_count(row, settings) is count
+    assert lacking(settings, row, [verdicts("cw")]) == [4 if count else 0]
 
 
 def test_curtailed_stopping_saves_what_it_can_and_no_rule_saves_nothing() -> None:
