@@ -103,10 +103,11 @@ Engine = Annotated[VllmEngine | OpenAIEngine, Field(discriminator="kind")]
 
 
 class Stopping(Section):
-    """When to ask no further completions for a problem. `curtailed` stops once the outcomes that are left cannot change
-    the decision that all of `completions` would give, so the decisions are exactly those of a fixed number; `bayesian`
-    stops once the posterior (Jeffreys prior) puts the pass rate on one side of the band's edges but for `error_rate`.
-    Completions are asked for in waves, so what is asked does not depend on the engine's timing."""
+    """When to ask no further completions for a problem. `curtailed` stops once the outcomes that are left, those of the
+    same model's other prompts too, cannot change what all of `completions` would decide: solved or not, and where in
+    the band. So without `edge` the decisions are exactly those of a fixed number. Where votes may change a gold (none
+    yet, `agree.disputed: repair`, backward) all are asked for. `bayesian` stops once the posterior (Jeffreys prior)
+    puts the pass rate on one side of the band's edges but for `error_rate`. Waves make it the same at any speed."""
 
     rule: Literal["curtailed", "bayesian"] = Field("curtailed", description="when the decision counts as known")
     wave: int = Field(2, gt=0, description="completions asked for at once")

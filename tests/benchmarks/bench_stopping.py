@@ -69,9 +69,9 @@ def verdicts(letters: str) -> list[Verdict]:
     return [Verdict(str(i), "p", LETTERS[letter], None, "", "math", "1") for i, letter in enumerate(letters)]
 
 
-def decision(letters: str, band: Band) -> str:
-    """Decide by the verdicts of some completions."""
-    return decide(letters.count("c"), len(letters) - letters.count("?"), band)
+def decision(letters: str, band: Band) -> tuple[str, bool]:
+    """Decide by the verdicts of some completions: the place in the band, and whether the problem is solved."""
+    return decide(letters.count("c"), len(letters) - letters.count("?"), band), "c" in letters
 
 
 def read_run(folder: Path) -> Recorded:

@@ -1,13 +1,15 @@
 """Rates count only what was decided, intervals are the textbook's, and every decision says why."""
 
+import json
+from dataclasses import replace
 from math import asin, comb, cos, sin, sqrt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.assess import assess_problem, outside_band, solvability
-from pipeline.config import Assess, Band
+from pipeline.assess import assess_problem, outside_band, solvability, undecided_models
+from pipeline.config import Assess, Band, Config
 from pipeline.pass_rate import decide, interval
 from pipeline.records import Completion, FinishReason, Provenance, Verdict, VerdictValue, make_problem
 
@@ -85,6 +87,43 @@ def test_outside_the_band_says_the_model_the_interval_and_the_band() -> None:
     assert rejection is not None
     assert rejection.reason == "too easy: 4 of 4 correct for m, interval [0.56, 1.00]; band 0.01 to 0.95"
     assert rejection.score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("letters", "band", "name", "shown", "ends"),
+    [
+        ("cccc", Band(), "too easy", "4 of 4 correct for m, interval [0.56, 1.00]", [0.5555, 1.0]),
+        ("cwww", Band(min_pass_rate=0.5), "too hard", "1 of 4 correct for m, interval [0.03, 0.72]", [0.0281, 0.7164]),
+        ("wwww", Band(), "unsolved", "0 of 4 correct for m, interval [0.00, 0.44]", [0.0, 0.4445]),
+    ],
+)
+def test_too_easy_and_too_hard_leave_with_the_interval_and_its_model(
+    letters: str, band: Band, name: str, shown: str, ends: list[float]
+) -> None:
+    rows = panel(letters)
+    (found,) = assess_problem(PROBLEM, rows, Assess(band=band))
+    rejection = solvability(PROBLEM, rows, [found]) or outside_band(found, band)
+    assert rejection is not None
+    assert (rejection.filter, shown in rejection.reason) == (name, True)
+    evidence = json.loads(rejection.evidence)
+    (measured,) = evidence.get("measured", [evidence])
+    assert (measured["model"], measured["revision"], measured["attempts"], measured["level"]) == ("m", "r", 4, 0.95)
+    assert measured["interval"] == pytest.approx(ends, abs=1e-3)
+
+
+@pytest.mark.parametrize("letters", ["cc", "ww"])
+def test_what_is_not_settled_is_undecided_and_says_that_more_could_change_it(letters: str) -> None:
+    rows = panel(letters)
+    teachers = [{"model": "m", "completions": 4, "stopping": {}}]
+    sources = {"sources": [{"strategy": "template", "count": 1}]}
+    config = Config.model_validate({"run": "r", "generate": sources, "teachers": teachers})
+    assert undecided_models(config, PROBLEM, [rows]) == {("m", "r")}
+    assert undecided_models(config, PROBLEM, [panel(letters + "cw")]) == set()
+    (found,) = assess_problem(PROBLEM, rows, Assess())
+    found = replace(found, decision="undecided")
+    rejection = solvability(PROBLEM, rows, [found]) or outside_band(found, Band())
+    assert rejection is not None
+    assert (rejection.filter, "but more completions could change that" in rejection.reason) == ("undecided", True)
 
 
 @pytest.mark.parametrize(("rate", "decision"), [((1, 4), "keep"), ((3, 4), "too easy"), ((0, 4), "too hard")])
