@@ -87,8 +87,7 @@ def _assess_shard(run: Run, unit: Unit, work: Work, pool: Work) -> None:
         assessments += found
         refusal = solvability(problem, panel, found)
         if refusal is None:
-            reference = next(a for a in found if a.model == run.config.reference_model)
-            refused = outside_band(reference, run.config.assess.band)
+            refused = not_in_pool(problem, found, run.config.reference_model, run.config.assess.band)
             outside += [refused] if refused else []
         else:
             unsolved.append(refusal)
@@ -194,6 +193,15 @@ def solvability(problem: Problem, panel: Sequence[Judged], assessments: Sequence
         return Rejection(problem.id, STAGE, "undecided", f"{tried}, but {MORE}", None, evidence)
     reason = f"{tried}: {'; '.join(map(_counted, assessments))}; {votes} agree on {agreed}"
     return Rejection(problem.id, STAGE, "unsolved", reason, votes / attempts, evidence)
+
+
+def not_in_pool(problem: Problem, assessments: Sequence[Assessment], model: str, band: Band) -> Rejection | None:
+    """Return why a problem is not in the pool of the reference model, or None: a budget may have ended the run before
+    that model was asked."""
+    reference = next((a for a in assessments if a.model == model), None)
+    if reference is None:
+        return Rejection(problem.id, POOL, "undecided", f"undecided: no completion of it by {model}", None, "{}")
+    return outside_band(reference, band)
 
 
 def outside_band(assessment: Assessment, band: Band) -> Rejection | None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.assess import assess_problem, outside_band, solvability, undecided_models
+from pipeline.assess import assess_problem, not_in_pool, outside_band, solvability, undecided_models
 from pipeline.config import Assess, Band, Config
 from pipeline.pass_rate import decide, interval
 from pipeline.records import Completion, FinishReason, Provenance, Verdict, VerdictValue, make_problem
@@ -87,6 +87,14 @@ def test_outside_the_band_says_the_model_the_interval_and_the_band() -> None:
     assert rejection is not None
     assert rejection.reason == "too easy: 4 of 4 correct for m, interval [0.56, 1.00]; band 0.01 to 0.95"
     assert rejection.score == 1.0
+
+
+def test_a_problem_that_the_reference_model_was_not_asked_is_undecided() -> None:
+    found = assess_problem(PROBLEM, panel("cwcw", model="other"), Assess())
+    rejection = not_in_pool(PROBLEM, found, "m", Band())
+    assert rejection is not None
+    assert (rejection.filter, rejection.reason) == ("undecided", "undecided: no completion of it by m")
+    assert not_in_pool(PROBLEM, found, "other", Band()) is None
 
 
 @pytest.mark.parametrize(
