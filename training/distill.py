@@ -161,7 +161,7 @@ def _save(trainer: Any, lesson: Lesson, checked: Checked, max_length: int, metri
     if first_process():
         write_text(model_card(card, {name: version(name) for name in PACKAGES}), output / "README.md")
     rows = [row.row for row in checked.rows]
-    finish(output, trainer, card, [row.problem_id for row in rows], [row.prompt for row in rows])
+    finish(output, trainer, card, lesson.student.path, [row.problem_id for row in rows], [row.prompt for row in rows])
 
 
 def _summary(lesson: Lesson, rows: int, metrics: dict[str, float], next_command: str) -> str:

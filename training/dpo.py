@@ -47,7 +47,8 @@ def train_on_pairs(
         "lengths": length_statistics(lengths),
         "metrics": {**metrics, **last_margins(trainer.state.log_history)},
     }
-    finish(output, trainer, whole, [pair.row.problem_id for pair in pairs], [pair.row.prompt for pair in pairs])
+    chosen = [pair.row for pair in pairs]
+    finish(output, trainer, whole, student.path, [row.problem_id for row in chosen], [row.prompt for row in chosen])
     if first_process():
         print(
             f"Trained {student.name} on {len(pairs):,} pairs: {metrics['steps']:.0f} steps in "

@@ -87,7 +87,7 @@ def reinforce(config: GrpoConfig) -> None:
         "config": config.model_dump(mode="json"),
     }
     prompts = [tuple(Message(turn["role"], turn["content"]) for turn in row["prompt"]) for row in rows]
-    finish(config.output, trainer, card, [row["problem_id"] for row in rows], prompts)
+    finish(config.output, trainer, card, student.path, [row["problem_id"] for row in rows], prompts)
     if first_process():
         print(_summary(config, student, metrics))
 

@@ -93,19 +93,33 @@ def read_test_splits(runs: Sequence[Path], prompt: PromptName) -> list[HeldOut]:
     return found
 
 
-def training_record(problem_ids: Sequence[str], prompts: Sequence[tuple[Message, ...]]) -> dict[str, list[str]]:
-    """Return what a student keeps about its training problems: their ids, and hashes of the prompts."""
-    return {"problem_ids": sorted(set(problem_ids)), "prompts": sorted({_prompt_id(prompt) for prompt in prompts})}
+def training_record(
+    base: Path, problem_ids: Sequence[str], prompts: Sequence[tuple[Message, ...]]
+) -> dict[str, list[str]]:
+    """Return what a student keeps about its training problems: their ids, and hashes of the prompts; with those of the
+    model in the folder `base`, which it began as."""
+    earlier = _record(base) or {"problem_ids": [], "prompts": []}
+    return {
+        "problem_ids": sorted({*earlier["problem_ids"], *problem_ids}),
+        "prompts": sorted({*earlier["prompts"], *map(_prompt_id, prompts)}),
+    }
 
 
 def trained_on(problems: Sequence[HeldOut], model: str) -> list[HeldOut] | None:
     """Return the problems that a model folder was trained on, None if the folder does not say."""
-    path = Path(model) / TRAINED_ON
-    if not path.is_file():
+    record = _record(Path(model))
+    if record is None:
         return None
-    record = json.loads(path.read_text(encoding="utf-8"))
     ids, prompts = set(record["problem_ids"]), set(record["prompts"])
     return [held for held in problems if held.problem.id in ids or _prompt_id(held.prompt) in prompts]
+
+
+def _record(folder: Path) -> dict[str, list[str]] | None:
+    path = folder / TRAINED_ON
+    if not path.is_file():
+        return None
+    record: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    return record
 
 
 def refuse_overlap(problems: Sequence[HeldOut], model: str) -> None:

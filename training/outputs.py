@@ -93,15 +93,17 @@ def finish(
     output: Path,
     trainer: Any,
     card: dict[str, Any],
+    base: Path,
     problem_ids: Sequence[str],
     prompts: Sequence[tuple[Message, ...]],
 ) -> None:
-    """Write model, tokenizer and what it was trained on; the card comes last, it marks a finished training."""
+    """Write model, tokenizer and what it was trained on, the model in the folder `base` before it too; the card comes
+    last, it marks a finished training."""
     trainer.save_model(str(output))
     if not first_process():
         return
     (output / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody needs
-    write_text(canonical_json(training_record(problem_ids, prompts)), output / TRAINED_ON)
+    write_text(canonical_json(training_record(base, problem_ids, prompts)), output / TRAINED_ON)
     whole = {**card, "packages": {name: version(name) for name in PACKAGES}}
     write_text(json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False) + "\n", output / CARD)
     _tidy(output)

@@ -86,10 +86,20 @@ def test_problems_that_were_trained_on_are_refused(tmp_path: Path, by: str) -> N
     held = read_problem_file(write_lines(tmp_path / "p.jsonl", *map(grpo_row, made)), "boxed")
     ids = [made[1].id, made[2].id] if by == "id" else []
     prompts = [held[1].prompt, held[2].prompt] if by == "prompt" else []
-    (tmp_path / TRAINED_ON).write_text(json.dumps(training_record(ids, prompts)))
+    (tmp_path / TRAINED_ON).write_text(json.dumps(training_record(tmp_path / "base", ids, prompts)))
     with pytest.raises(OverlapError, match=f"trained on 2 of the 4 problems.*{made[1].id}.*--allow-overlap"):
         refuse_overlap(held, str(tmp_path))
     refuse_overlap([held[0], held[3]], str(tmp_path))
+
+
+def test_what_the_model_before_was_trained_on_is_refused_too(tmp_path: Path) -> None:
+    held = read_problem_file(write_lines(tmp_path / "p.jsonl", *map(grpo_row, problems(4))), "boxed")
+    base = tmp_path / "no record"
+    for number, (ids, prompts) in enumerate([([held[0].problem.id], []), ([], [held[1].prompt]), ([], [])]):
+        (folder := tmp_path / f"student-{number}").mkdir()
+        (folder / TRAINED_ON).write_text(json.dumps(training_record(base, ids, prompts)))
+        base = folder
+    assert trained_on(held, str(base)) == held[:2]
 
 
 def test_a_model_that_does_not_say_is_not_refused(tmp_path: Path) -> None:
