@@ -11,7 +11,6 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,11 @@ from pipeline.config_files import parse_model
 from pipeline.errors import GradatimError
 from pipeline.models import ModelFolder, resolve
 from pipeline.records import content_id
-from pipeline.store import write_text
 from training.exports import SftData, SftRow, read_sft
 from training.lengths import length_budget
 from training.loss_mask import check_trained
 from training.mixture import chosen_rows
-from training.model_card import model_card
-from training.outputs import CHECKPOINTS, PACKAGES, begin, finish, first_process, locked, told, train_to_end
+from training.outputs import CHECKPOINTS, begin, finish, first_process, locked, told, train_to_end
 from training.packing import check_packing
 from training.preflight import Checked, preflight, say
 from training.settings import StudentConfig, help_text
@@ -140,13 +137,12 @@ def _left_out(lesson: Lesson, checked: Checked) -> dict[str, int]:
 
 
 def _save(trainer: Any, lesson: Lesson, checked: Checked, max_length: int, metrics: dict[str, float]) -> None:
-    """Write the model, its card and what it was trained on; gradatim.json comes last, it marks a finished training."""
+    """Write the student and all that is known of its training."""
     output, lora = lesson.config.output, lesson.config.sft.lora
     if lora and lora.merge:
         merge_adapter(trainer, output)
     card = {
         "fingerprint": lesson.fingerprint,
-        "base": {"name": lesson.student.name, "revision": lesson.student.revision},
         "data": [{"run": export.run, "hash": export.hash} for export in lesson.data.exports],
         "rows": {
             "train": len(checked.rows),
@@ -158,10 +154,8 @@ def _save(trainer: Any, lesson: Lesson, checked: Checked, max_length: int, metri
         "metrics": metrics,
         "config": lesson.config.model_dump(mode="json"),
     }
-    if first_process():
-        write_text(model_card(card, {name: version(name) for name in PACKAGES}), output / "README.md")
     rows = [row.row for row in checked.rows]
-    finish(output, trainer, card, lesson.student.path, [row.problem_id for row in rows], [row.prompt for row in rows])
+    finish(output, trainer, card, [row.problem_id for row in rows], [row.prompt for row in rows], base=lesson.student)
 
 
 def _summary(lesson: Lesson, rows: int, metrics: dict[str, float], next_command: str) -> str:

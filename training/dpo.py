@@ -42,13 +42,12 @@ def train_on_pairs(
     whole = {
         **card,
         "fingerprint": identity,
-        "base": {"name": student.name, "revision": student.revision},
-        "rows": {"train": len(pairs), "left out by length": len(rendered) - len(pairs)},
+        "rows": {"train": len(pairs), "left out": {"by length": len(rendered) - len(pairs)}},
         "lengths": length_statistics(lengths),
         "metrics": {**metrics, **last_margins(trainer.state.log_history)},
     }
-    chosen = [pair.row for pair in pairs]
-    finish(output, trainer, whole, student.path, [row.problem_id for row in chosen], [row.prompt for row in chosen])
+    rows = [pair.row for pair in pairs]
+    finish(output, trainer, whole, [row.problem_id for row in rows], [row.prompt for row in rows], base=student)
     if first_process():
         print(
             f"Trained {student.name} on {len(pairs):,} pairs: {metrics['steps']:.0f} steps in "

@@ -80,14 +80,13 @@ def reinforce(config: GrpoConfig) -> None:
         write_text("".join(json.dumps(step, sort_keys=True) + "\n" for step in steps), config.output / STEPS)
     card = {
         "fingerprint": fingerprint(config, exports, rows, student),
-        "base": {"name": student.name, "revision": student.revision},
         "data": [{"run": export.run, "hash": export.hash} for export in exports],
         "rows": {"train": len(rows)},
         "metrics": metrics,
         "config": config.model_dump(mode="json"),
     }
     prompts = [tuple(Message(turn["role"], turn["content"]) for turn in row["prompt"]) for row in rows]
-    finish(config.output, trainer, card, student.path, [row["problem_id"] for row in rows], prompts)
+    finish(config.output, trainer, card, [row["problem_id"] for row in rows], prompts, base=student)
     if first_process():
         print(_summary(config, student, metrics))
 

@@ -18,13 +18,16 @@ from typing import Any, Final
 from pipeline.config_files import ConfigError
 from pipeline.errors import GradatimError
 from pipeline.manifest import run_lock
+from pipeline.models import ModelFolder
 from pipeline.records import Message, canonical_json
 from pipeline.store import write_text
 from training.held_out import TRAINED_ON, training_record
+from training.model_card import model_card
 from training.settings import CARD
 from training.trainer import last_whole_checkpoint
 
 STARTED: Final = "started.json"
+MODEL_CARD: Final = "README.md"
 CHECKPOINTS: Final = "checkpoints"
 PACKAGES: Final = ("torch", "transformers", "trl", "accelerate", "datasets")
 
@@ -93,18 +96,21 @@ def finish(
     output: Path,
     trainer: Any,
     card: dict[str, Any],
-    base: Path,
     problem_ids: Sequence[str],
     prompts: Sequence[tuple[Message, ...]],
+    *,
+    base: ModelFolder,
 ) -> None:
-    """Write model, tokenizer and what it was trained on, the model in the folder `base` before it too; the card comes
-    last, it marks a finished training."""
+    """Write model, tokenizer, model card and what it was trained on, what its base was trained on too; gradatim.json
+    comes last, it marks a finished training."""
     trainer.save_model(str(output))
     if not first_process():
         return
     (output / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody needs
-    write_text(canonical_json(training_record(base, problem_ids, prompts)), output / TRAINED_ON)
-    whole = {**card, "packages": {name: version(name) for name in PACKAGES}}
+    write_text(canonical_json(training_record(base.path, problem_ids, prompts)), output / TRAINED_ON)
+    about = {"base": {"name": base.name, "revision": base.revision}}
+    whole = {**card, **about, "packages": {name: version(name) for name in PACKAGES}}
+    write_text(model_card(whole), output / MODEL_CARD)
     write_text(json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False) + "\n", output / CARD)
     _tidy(output)
 

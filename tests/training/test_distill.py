@@ -12,8 +12,10 @@ from pipeline.models import ModelFolder
 from tests.training.examples import problems, sft_row, write_run
 from training import distill
 from training.exports import SftRow, read_sft
+from training.grpo_settings import GrpoConfig
 from training.mixture import chosen_rows, mixed
 from training.model_card import model_card
+from training.preference_settings import PreferenceConfig
 from training.settings import Evaluation, Lora, Sft, StudentConfig
 from training.trainer import training_arguments
 
@@ -179,8 +181,9 @@ def test_the_model_card_names_base_data_and_settings() -> None:
         "max_length": 512,
         "metrics": {"steps": 10, "seconds": 60.0, "first_loss": 2.0, "last_loss": 1.0, "validation_loss": 1.5},
         "config": config.model_dump(mode="json"),
+        "packages": {"trl": "1.2"},
     }
-    page = model_card(card, {"trl": "1.2"})
+    page = model_card(card)
     head, body = page.removeprefix("---\n").split("---\n", 1)
     assert yaml.safe_load(head)["base_model"] == "some/model"
     assert "lora" in yaml.safe_load(head)["tags"]
@@ -196,6 +199,34 @@ def test_the_model_card_names_base_data_and_settings() -> None:
     assert "in two runs" not in body
     written = yaml.safe_load(body.split("```yaml\n")[1].split("```")[0])
     assert StudentConfig.model_validate(written) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "changes", "words"),
+    [
+        ("grpo", GrpoConfig, [], ["grpo", "reinforced by verifiers", "GRPOTrainer", "grpo.py", "| `demo` | `h1` |"]),
+        ("grpo", GrpoConfig, ["grpo.algorithm=rloo"], ["rloo", "RLOOTrainer, with the verifiers' reward", "grpo.py"]),
+        ("dpo", PreferenceConfig, [], ["dpo", "DPOTrainer on correct", "preferences.py", "3 left out (by length)"]),
+        ("tpo", PreferenceConfig, [], ["tpo", "that a judge has made", "Instructions: `data/instructions.jsonl`"]),
+    ],
+)
+def test_every_kind_of_training_has_a_model_card(
+    name: str, model: type[BaseModel], changes: list[str], words: list[str]
+) -> None:
+    config = parse_model(model, CONFIGS / f"{name}.yaml", changes)
+    metrics = {"steps": 10, "seconds": 60.0, "first_loss": 2.0, "last_loss": 1.0}
+    card = {
+        "fingerprint": "f1",
+        "base": {"name": "some/model", "revision": "r1"},
+        "rows": {"train": 20, "left out": {"by length": 3}},
+        "metrics": metrics,
+        "config": config.model_dump(mode="json"),
+        "packages": {"trl": "1.2"},
+    }
+    page = model_card(card | ({} if name == "tpo" else {"data": [{"run": "demo", "hash": "h1"}]}))
+    assert all(word in page for word in words)
+    assert yaml.safe_load(page.split("---")[1])["tags"][0] == words[0]
+    assert model.model_validate(yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])) == config
 
 
 @pytest.mark.parametrize("name", ["demo.yaml", "local.yaml", "lora.yaml"])

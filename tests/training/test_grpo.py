@@ -113,6 +113,7 @@ def test_two_steps(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, a
     card = json.loads((out / "gradatim.json").read_text())
     assert card["metrics"]["steps"] == 2
     assert card["config"]["grpo"]["algorithm"] == algorithm
+    assert f"{algorithm.upper()}Trainer" in (out / "README.md").read_text()
     assert not (out / "checkpoints").exists()
     check_masks(seen)
 
@@ -182,7 +183,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     seen = watch_steps(monkeypatch)
     finish = outputs.finish
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise GradatimError("killed")
 
     monkeypatch.setattr(grpo, "finish", killed)

@@ -63,6 +63,7 @@ def test_two_steps_of_dpo(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyP
     assert all(math.isfinite(value) for value in card["metrics"].values())
     assert card["rows"]["train"] == 4
     assert card["lengths"]["chosen_longer"] == 1.0
+    assert "DPOTrainer" in (out / "README.md").read_text()
     assert moved(student, out)
     tokenizer, _ = load_tokenizer(student)
     check_masks(tokenizer, seen)
