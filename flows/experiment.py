@@ -24,6 +24,7 @@ from flows.experiment_report import write_report
 from flows.experiment_settings import STAR_ROWS, Experiment, RowName
 from flows.experiment_state import earlier_seconds, finished, note_seconds, record, record_file, state_of
 from flows.experiment_steps import Step, compare_step, module, plan, settings_file
+from flows.star_rounds import student_settings
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.errors import GradatimError
 from pipeline.manifest import run_lock
@@ -74,14 +75,15 @@ def check(experiment: Experiment, only: Sequence[RowName] = ()) -> None:
     """
     contents = {step.name: step.settings for step in plan(experiment, only) if step.row and step.settings}
     stars = [name for name in contents if name.startswith(STAR_ROWS)]
+    section = {"evaluation": experiment.evaluation_settings}
     with TemporaryDirectory() as scratch:
         paths = {name: Path(scratch) / f"{name}.yaml" for name in contents}
         for name, content in contents.items():
-            whole = content if name in stars else {**content, "evaluation": experiment.evaluation_settings}
-            paths[name].write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+            paths[name].write_text(yaml.safe_dump(content if name in stars else content | section), encoding="utf-8")
         try:
             for name in stars:
-                parse_model(StarConfig, paths.pop(name))
+                student = student_settings(parse_model(StarConfig, paths[name]), 1)
+                paths[name].write_text(yaml.safe_dump(student | section), encoding="utf-8")
         except ConfigError as error:
             raise ConfigError(str(error).replace(f"{scratch}/", "experiment: ")) from None
         command = module("training.check_config", *paths.values())

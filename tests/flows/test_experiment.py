@@ -176,6 +176,8 @@ MISTAKES = [
     (["sft.epochz=1"], "sft_verified-0.yaml: unknown key sft.epochz"),
     (["grpo.settings.group_size=1"], "grpo_raw-0.yaml: grpo.group_size"),
     (["star.roundz=1"], "star-0.yaml: unknown key roundz"),
+    (["rows={star: {}}", "sft.epochz=1"], "star-0.yaml: unknown key sft.epochz"),
+    (["rows={star: {set: {sft: {epochs: 0}}}}"], "star-0.yaml: sft.epochs"),
     (["evaluation.greedyy=1"], "unknown key evaluation.greedyy"),
     (["rows.dpo.start=sft"], "rows.dpo"),
     (["rows.nothing={}"], "rows.nothing"),
