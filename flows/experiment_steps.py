@@ -183,7 +183,8 @@ def _before(experiment: Experiment, student: str) -> Iterable[Step]:
 def _calibration(experiment: Experiment, start: str | None) -> Step:
     """Measure the run's problems for a student, sampled as its GRPO will sample."""
     grpo, run = experiment.grpo, experiment.run_folder
-    model = str(_student(experiment, start)["student"])
+    student = _student(experiment, start)
+    model, revision = str(student["student"]), student.get("revision")
     changes = {
         "assess.band.min_pass_rate": grpo.band.min_pass_rate,
         "assess.band.max_pass_rate": grpo.band.max_pass_rate,
@@ -191,7 +192,8 @@ def _calibration(experiment: Experiment, start: str | None) -> Step:
         "teachers.0.sampling.max_tokens": grpo.settings.get("max_completion_length", 256),
     }
     named = [argument for key, value in changes.items() for argument in ("--set", f"{key}={value}")]
-    arguments = (run, "--model", model, "--completions", grpo.completions, *named)
+    pinned = ("--revision", revision) if revision else ()
+    arguments = (run, "--model", model, *pinned, "--completions", grpo.completions, *named)
     needs = (*_run_is_there(experiment), *([start] if start else []))
     command = module("flows.cli", "recalibrate", *arguments)
     return Step(f"pool-{start or 'base'}", command, needs, _pool_folder(run, model))
@@ -263,7 +265,9 @@ def _evaluation(experiment: Experiment, row: RowName, name: str, trained: tuple[
 
 
 def _model(experiment: Experiment, name: str) -> str:
-    return experiment.student if name == "base-0" else str(student_folder(experiment, name))
+    if name != "base-0":
+        return str(student_folder(experiment, name))
+    return f"{experiment.student}@{experiment.revision}" if experiment.revision else experiment.student
 
 
 def _evaluate(experiment: Experiment, models: Sequence[str], output: Path) -> tuple[str, ...]:

@@ -42,13 +42,15 @@ def recalibrate(
     folder: Path,
     model: str,
     *,
+    revision: str | None = None,
     completions: int = 8,
     stopping: str = "curtailed",
     endpoints: Sequence[str] = (),
     overrides: Sequence[str] = (),
 ) -> Recalibrated:
     """Measure every solvable problem of a run for `model`: a catalogue name, a folder, a Hub id, or, with `endpoints`,
-    the name under which these servers have it. `stopping` is curtailed, bayesian or fixed.
+    the name under which these servers have it. `revision` is one of a Hub id.
+    `stopping` is curtailed, bayesian or fixed.
 
     The prompt is the one the student is trained on (select.prompt), the sampling that of the old reference model;
     `overrides` ("teachers.0.sampling.max_tokens=1024") may change them. Raises ConfigError, TeacherError, ModelError.
@@ -59,6 +61,7 @@ def recalibrate(
     config = student_config(
         source,
         model,
+        revision=revision,
         completions=completions,
         stopping=stopping,
         endpoints=endpoints,
@@ -71,6 +74,7 @@ def student_config(
     source: Run,
     model: str,
     *,
+    revision: str | None = None,
     completions: int,
     stopping: str,
     endpoints: Sequence[str],
@@ -79,7 +83,9 @@ def student_config(
     """Return the configuration of the new run. Its revision is pinned, so a student that was trained again is another
     student, with a run of its own."""
     old: Teacher = next(t for t in source.config.teachers if t.model == source.config.reference_model)
-    revision = None if endpoints else resolve(model).revision
+    if endpoints and revision:
+        raise ConfigError("--revision: nothing says which revision a server has; leave it out with --endpoint")
+    revision = None if endpoints else resolve(model, revision=revision).revision
     engine: dict[str, Any] = {"kind": "openai", "endpoints": list(endpoints)} if endpoints else {"kind": "vllm"}
     if old.engine.kind == engine["kind"]:
         engine = {**old.engine.model_dump(mode="json"), **engine}

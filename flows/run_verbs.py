@@ -48,6 +48,7 @@ def recalibrate(
     run: RunFolder,
     *,
     model: Annotated[str, typer.Option(help="catalogue name, folder, Hub id, or a server's name for it")],
+    revision: Annotated[str | None, typer.Option(help="revision of a Hub id")] = None,
     completions: Annotated[int, typer.Option(min=1, help="completions per problem, at most")] = 8,
     stopping: Annotated[str, typer.Option(help="curtailed, bayesian or fixed")] = "curtailed",
     endpoint: Annotated[list[str] | None, typer.Option(help="URL of a server that has it, ending in /v1")] = None,
@@ -62,6 +63,7 @@ def recalibrate(
         found = measure(
             folder_of(run),
             model,
+            revision=revision,
             completions=completions,
             stopping=stopping,
             endpoints=endpoint or (),

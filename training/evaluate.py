@@ -70,7 +70,8 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
         nargs="+",
         default=[],
         metavar="MODEL",
-        help="MODEL, NAME=MODEL, or NAME=MODEL,MODEL (seeds of one row); differences are taken from the first",
+        help="MODEL, NAME=MODEL, or NAME=MODEL,MODEL (seeds of one row); MODEL@REVISION for one of a Hub id; "
+        "differences are taken from the first",
     )
     parser.add_argument("--problems", nargs="+", type=Path, default=[], metavar="FILE", help="JSONL or Parquet files")
     parser.add_argument("--output", type=Path, help="folder for the results")
@@ -91,13 +92,13 @@ def _plan(options: Namespace) -> Plan:
 
 
 def _references(plan: Plan) -> list[str]:
-    return list(dict.fromkeys(model for row in plan.rows for model in row.models))
+    return list(dict.fromkeys(model for row in plan.rows for model, _ in row.models))
 
 
 def evaluate(plan: Plan) -> None:
     """Have the models solve the problems, verify, compare, write the results and show them; nothing of it if the folder
     holds this evaluation already."""
-    models = {row.label: [_model(plan, name, row.revision) for name in row.models] for row in plan.rows}
+    models = {row.label: [_model(plan, *model) for model in row.models] for row in plan.rows}
     fingerprint = _fingerprint(plan, models)
     console = Console()
     if _finished(plan.output, fingerprint):

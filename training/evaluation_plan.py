@@ -1,5 +1,6 @@
 """What an evaluation compares, on which problems, and where its results go: from a training's YAML or from flags."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from training.held_out import HeldOut, read_problem_file, read_test_splits
 from training.preference_settings import PreferenceConfig
 from training.settings import CARD, Evaluation, EvaluationConfig, StudentConfig
 
+_REVISION: Final = re.compile(r"([\w./-]+)@([\w./:-]+)")
 Config = StudentConfig | GrpoConfig | PreferenceConfig
 # Which section tells a configuration's kind, and the script it belongs to; a file with none of them is distill.py's.
 _KINDS: Final[dict[str, tuple[type[Config], str]]] = {
@@ -27,11 +29,10 @@ _KINDS: Final[dict[str, tuple[type[Config], str]]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the results: a model, or several that are seeds of one training."""
+    """One row of the results: a model, or several that are seeds of one training; each with the revision asked for."""
 
     label: str
-    models: tuple[str, ...]
-    revision: str | None = None
+    models: tuple[tuple[str, str | None], ...]
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def plan_from_config(
     if not files and not config.data:
         raise ConfigError(f"{path}: no problems to evaluate on; give evaluation.problems or --problems")
     found = _from_files(files, settings) if files else read_test_splits(config.data, settings.prompt)
-    base_and_student = (Row("base", (config.student,), config.revision), Row("student", (str(config.output),)))
+    base, student = (config.student, config.revision), (str(config.output), None)
     return Plan(
-        rows=read_rows(models) if models else base_and_student,
+        rows=read_rows(models) if models else (Row("base", (base,)), Row("student", (student,))),
         problems=_limited(found, settings.limit, config.seed),
         output=output or config.output / "evaluation",
         seed=config.seed,
@@ -98,19 +99,26 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> tuple[Config, str]
 
 
 def read_rows(models: Sequence[str]) -> tuple[Row, ...]:
-    """Read MODEL, NAME=MODEL or NAME=MODEL,MODEL,... (the seeds of one row). Raises ConfigError for equal labels."""
+    """Read MODEL, NAME=MODEL or NAME=MODEL,MODEL,... (the seeds of one row); a MODEL may be MODEL@REVISION. Raises
+    ConfigError for equal labels."""
     rows = []
     for text in models:
         label, named, references = text.partition("=")
         parts = tuple(part.strip() for part in references.split(",")) if named else (text,)
         if not label.strip() or not all(parts):
             raise ConfigError(f"--models {text}: expected MODEL, NAME=MODEL or NAME=MODEL,MODEL,...")
-        rows.append(Row(label.strip(), parts))
+        rows.append(Row(label.strip(), tuple(map(_pinned, parts))))
     labels = [row.label for row in rows]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:
         raise ConfigError(f"--models: two rows are called {twice}; name them: NAME={twice}")
     return tuple(rows)
+
+
+def _pinned(reference: str) -> tuple[str, str | None]:
+    """Split MODEL@REVISION; a folder may have an @ in its name, and a server's model may begin with one."""
+    found = None if Path(reference).exists() else _REVISION.fullmatch(reference)
+    return (found[1], found[2]) if found else (reference, None)
 
 
 def _demand_student(output: Path, command: str) -> None:

@@ -18,7 +18,7 @@ from flows import experiment_steps
 from flows.experiment import StepFailed, check, run_experiment
 from flows.experiment_settings import ROW_NAMES, Experiment
 from flows.experiment_state import states
-from flows.experiment_steps import Step, plan
+from flows.experiment_steps import Step, compare_step, plan
 from pipeline.config_files import ConfigError, parse_model
 from tests.flows.recorded_command import SCRIPT
 from tests.flows.solver import config, yaml_of
@@ -150,6 +150,17 @@ def test_students_are_asked_with_the_prompt_they_are_trained_on(tmp_path: Path) 
         ['evaluation.prompt="plan"'],
         ['evaluation.prompt="bare"'],
     ]
+
+
+def test_the_revision_of_the_student_reaches_whatever_asks_it(tmp_path: Path) -> None:
+    rows = {"base": {}, "grpo_calibrated": {"start": "base"}, "sft_grpo": {}}
+    experiment = settings(tmp_path, rows=rows, student="some/model", revision="v2")
+    assert "base-0=some/model@v2" in step(experiment, "evaluate-base-0").command
+    assert "base=some/model@v2" in (compare_step(experiment, {"evaluate-base-0"}) or step(experiment, "rows")).command
+    pool = step(experiment, "pool-base").command
+    assert pool[pool.index("--revision") + 1] == "v2"
+    assert "--revision" not in step(experiment, "pool-sft_verified-0").command
+    assert (step(experiment, "grpo_calibrated-0").settings or {})["revision"] == "v2"
 
 
 def test_star_takes_the_run_s_problems_and_prompt(tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def test_a_problem_is_explained_with_both_measurements_and_remade_from_either_ru
         ({"completions": 0}, ConfigError, r"^recalibrate: teachers\.0\.completions"),
         ({"stopping": "never"}, ConfigError, "rule"),
         ({"overrides": ["teachers.0.colour=1"]}, ConfigError, "unknown key teachers.0.colour"),
+        ({"revision": "v2"}, ConfigError, "--revision: nothing says which revision a server has"),
         ({"endpoints": [], "model": "no-such-model"}, ModelError, "neither a catalogue name, nor a folder"),
     ],
 )
@@ -166,6 +167,9 @@ def test_a_student_in_a_folder_is_pinned_to_its_content(mixed: Run, tmp_path: Pa
                 mixed, str(tmp_path), completions=4, stopping="fixed", endpoints=(), overrides=["assess.level=0.9"]
             )
         )
+    pinned: dict[str, Any] = {"completions": 4, "stopping": "fixed", "endpoints": (), "overrides": []}
+    with pytest.raises(ModelError, match="revision v2 is asked for"):
+        student_config(mixed, str(tmp_path), revision="v2", **pinned)
     first, second = configs
     assert first.folder != second.folder
     assert [c.teachers[0].revision for c in configs][1] == resolve(str(tmp_path)).revision

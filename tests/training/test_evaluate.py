@@ -15,6 +15,7 @@ from pipeline.store import read_records
 from pipeline.teacher import Answered, Request, TeacherError
 from tests.training.examples import grpo_row, problems, write_run
 from training import answering, evaluate
+from training.evaluation_plan import Row, read_rows
 from training.held_out import TRAINED_ON
 from training.settings import CARD
 
@@ -252,6 +253,24 @@ def test_the_configuration_of_any_training_gives_base_and_student(tmp_path: Path
     assert models == {"base": "base", "student": str(tmp_path / "student")}
     card = json.loads((output / evaluate.CARD).read_text())
     assert (card["problems"], card["seed"], card["settings"]["level"]) == (8, 3, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("given", "label", "models"),
+    [
+        ("a", "a", (("a", None),)),
+        ("organisation/a@v2", "organisation/a@v2", (("organisation/a", "v2"),)),
+        ("x=a@sha256:0f,b", "x", (("a", "sha256:0f"), ("b", None))),
+        ("@served/a", "@served/a", (("@served/a", None),)),
+        ("folder@v2", "folder@v2", (("folder@v2", None),)),
+    ],
+)
+def test_a_model_may_be_pinned_to_a_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, label: str, models: tuple[Any, ...]
+) -> None:
+    (tmp_path / "folder@v2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert read_rows([given]) == (Row(label, models),)
 
 
 def test_thought_preferences_need_a_file_of_problems(
