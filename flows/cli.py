@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from flows.config_command import EPILOGUES
 from flows.data_verbs import DATA_VERBS
 from flows.doctor_verbs import DOCTOR_VERBS
 from flows.experiment_verbs import EXPERIMENT_VERBS
@@ -20,6 +21,7 @@ from flows.run_verbs import RUN_VERBS, RunFolder, folder_of
 from flows.train_verbs import TRAIN_VERBS
 from pipeline.config import load_config
 from pipeline.config_files import ConfigError
+from pipeline.config_help import SET_HELP
 from pipeline.errors import GradatimError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -28,11 +30,11 @@ app.add_typer(models_app, name="models")
 for name, verb in (
     DATA_VERBS | DOCTOR_VERBS | EXPERIMENT_VERBS | LOOK_VERBS | PLAN_VERBS | RELEASE_VERBS | RUN_VERBS | TRAIN_VERBS
 ).items():
-    app.command(name)(verb)
+    app.command(name, cls=EPILOGUES.get(name))(verb)
 out = Console(markup=False, highlight=False)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run, such as configs/demo.yaml")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of the file")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)]
 
 
 @app.callback()

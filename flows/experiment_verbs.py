@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.config_help import SET_HELP
+
 out = Console(markup=False, highlight=False)
 
 
@@ -17,7 +19,7 @@ def experiment(
         "training/configs/experiment.yaml"
     ),
     *,
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)] = None,
     status: Annotated[bool, typer.Option("--status", help="only say what is done and what is left")] = False,
     only: Annotated[list[str] | None, typer.Option(metavar="ROW", help="only this row; repeatable")] = None,
 ) -> None:

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.config_help import SET_HELP
+
 if TYPE_CHECKING:
     from flows.forecast import Forecast
     from flows.preview import Previewed
@@ -20,7 +22,7 @@ def preview(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run")],
     *,
     problems: Annotated[int, typer.Option(min=4, help="problems of the slice")] = 32,
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)] = None,
 ) -> None:
     """Build a small slice of a run with its real teacher, and say what the whole will take and give."""
     from flows.preview import preview as make

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from pipeline.config_help import SET_HELP
+
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="run folder, or its name under data/runs")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)]
 out = Console(markup=False, highlight=False)
 
 

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of the file")]
+from pipeline.config_help import SET_HELP
+
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)]
 out = Console(markup=False, highlight=False)
 
 

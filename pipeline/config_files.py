@@ -31,10 +31,15 @@ def parse_model(model: type[M], path: Path, overrides: Sequence[str] = ()) -> M:
     raw = _read_yaml(path)
     for override in overrides:
         _apply(raw, override)
+    return check_model(model, raw, str(path))
+
+
+def check_model(model: type[M], raw: Any, name: str) -> M:
+    """Return a configuration of what was read. Raises ConfigError, in one line that begins with the name."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_mistake(model, error)}") from None
+        raise ConfigError(f"{name}: {_first_mistake(model, error)}") from None
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -8,10 +8,9 @@ its last checkpoint on the same command; a finished one is left alone.
 import os
 import shlex
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -22,12 +21,12 @@ from pipeline.models import ModelFolder, resolve
 from pipeline.records import content_id
 from training.exports import SftData, SftRow, read_sft
 from training.lengths import length_budget
-from training.loss_mask import check_trained
+from training.loss_mask import check_batch, check_trained
 from training.mixture import chosen_rows
 from training.outputs import CHECKPOINTS, begin, finish, first_process, locked, told, train_to_end
 from training.packing import check_packing
-from training.preflight import Checked, preflight, say
-from training.settings import StudentConfig, help_text
+from training.preflight import SHOWN_ROWS, Checked, check_splits, say
+from training.settings import StudentConfig, config_parser
 from training.trainer import build_trainer, keep_freed_memory, load_model, load_tokenizer, merge_adapter
 
 
@@ -83,15 +82,7 @@ def distill(config: StudentConfig, next_command: str) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> Namespace:
-    parser = ArgumentParser(
-        prog="python training/distill.py",
-        description=__doc__,
-        epilog=help_text(),
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--config", type=Path, required=True, help="YAML file of the student")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change a key")
-    return parser.parse_args(arguments)
+    return config_parser("python training/distill.py", __doc__, StudentConfig).parse_args(arguments)
 
 
 def _next_command(options: Namespace) -> str:
@@ -103,8 +94,8 @@ def _prepare(lesson: Lesson, console: Console) -> tuple[Any, Checked, int]:
     """Check the rows, build the trainer and check what it was given. Returns it with the rows and the length budget."""
     sft, seed = lesson.config.sft, lesson.config.seed
     tokenizer, special = load_tokenizer(lesson.student.path, sft.chat_template_path)
-    checked = preflight(tokenizer, special, lesson.train, sft, seed=seed, console=console)
-    validation = preflight(tokenizer, special, lesson.data.validation, sft, seed=seed, console=Console(quiet=True)).rows
+    splits = lesson.train, lesson.data.validation
+    checked, validation = check_splits(tokenizer, special, splits, sft, seed=seed, console=console)
     model = load_model(lesson.student.path, sft.precision, sft.attn_implementation)
     if sft.packing and first_process():
         check_packing(model, checked.rows, autocast=sft.precision == "autocast")
@@ -121,6 +112,8 @@ def _prepare(lesson: Lesson, console: Console) -> tuple[Any, Checked, int]:
     )
     check_trained(tokenizer, checked.rows, trainer.train_dataset)
     check_trained(tokenizer, validation, trainer.eval_dataset or [])
+    few = [trainer.train_dataset[place] for place in range(min(len(trainer.train_dataset), SHOWN_ROWS))]
+    check_batch(few, trainer.data_collator(few))
     left_out = "".join(f", {count:,} left out ({why})" for why, count in _left_out(lesson, checked).items() if count)
     learned = sum(len(row.tokens) - row.prompt_length for row in checked.rows)
     packs = f" in {len(trainer.train_dataset):,} packs" if sft.packing else ""

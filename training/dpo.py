@@ -5,14 +5,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from pipeline.models import ModelFolder
 from pipeline.preferences import length_line, length_statistics
 from pipeline.records import content_id
 from pipeline.seeds import rng_for
+from training.lengths import within_budget
 from training.outputs import CHECKPOINTS, begin, finish, first_process, train_to_end
-from training.pairs import PairRow, RenderedPair, check_pairs, columns, refuse_cut, render_pairs, within_ratio
+from training.pairs import PairRow, RenderedPair, check_pairs, columns, render_pairs, within_ratio
 from training.preference_settings import Dpo
-from training.templates_check import PreflightError, check_special_tokens
+from training.preflight import check_answers, say, show_rows, tell_notes
+from training.templates_check import PreflightError, Special, check_special_tokens
 from training.trainer import load_model, load_tokenizer
 
 
@@ -22,28 +26,19 @@ def train_on_pairs(
     """Train a student on pairs unless that is done already; returns whether there was anything to do. `card` is written
     down beside what is measured here."""
     chosen = limited(rows, settings.limit, seed)
-    how = settings.model_dump(exclude={"report_to", "checkpoint_steps"})
+    how = settings.model_dump(exclude={"report_to", "checkpoint_steps", "check_answers", "prefilled_think"})
     identity = content_id("preferences", student.revision, [row.id for row in chosen], how, seed)
     if begin(output, identity):
         return False
     tokenizer, special = load_tokenizer(student.path)
-    check_special_tokens(tokenizer, special)
-    rendered = render_pairs(tokenizer, special.stops, chosen)
-    pairs = within_ratio(rendered, settings.max_length_ratio)
-    if not pairs:
-        raise PreflightError(f"none of the {len(rendered)} pairs is within dpo.max_length_ratio")
-    refuse_cut(pairs, settings.max_length)
-    lengths = [pair.lengths for pair in pairs]
-    if first_process():
-        left_out = f" ({len(rendered) - len(pairs):,} left out by length)" if len(pairs) < len(rendered) else ""
-        print(f"{student.name}: {length_line(lengths)}{left_out}")
+    pairs = check_sides(tokenizer, special, chosen, settings, seed=seed, console=Console(quiet=not first_process()))
     trainer = build_trainer(student.path, tokenizer, pairs, settings, folder=output / CHECKPOINTS, seed=seed)
     metrics = train_to_end(trainer, output)
     whole = {
         **card,
         "fingerprint": identity,
-        "rows": {"train": len(pairs), "left out": {"by length": len(rendered) - len(pairs)}},
-        "lengths": length_statistics(lengths),
+        "rows": {"train": len(pairs), "left out": {"by length": len(chosen) - len(pairs)}},
+        "lengths": length_statistics([pair.lengths for pair in pairs]),
         "metrics": {**metrics, **last_margins(trainer.state.log_history)},
     }
     rows = [pair.row for pair in pairs]
@@ -55,6 +50,35 @@ def train_on_pairs(
             f"Student: {output}"
         )
     return True
+
+
+def check_sides(
+    tokenizer: Any, special: Special, rows: Sequence[PairRow], settings: Dpo, *, seed: int, console: Console
+) -> list[RenderedPair]:
+    """Check both sides of pairs, print what was found and the loss mask of three chosen ones, and return the pairs to
+    train on. Raises PreflightError, in one line with the row and the reason."""
+    check_special_tokens(tokenizer, special)
+    rendered = render_pairs(tokenizer, special.stops, rows)
+    pairs = within_ratio(rendered, settings.max_length_ratio)
+    if not pairs:
+        raise PreflightError(f"none of the {len(rendered)} pairs is within dpo.max_length_ratio")
+    chosen, rejected = [pair.chosen for pair in pairs], [pair.rejected for pair in pairs]
+    tell_notes(chosen, console, refuse_prefilled="dpo" if settings.prefilled_think == "refuse" else None)
+    within_budget([*chosen, *rejected], settings.max_length, remedy="raise dpo.max_length", console=console)
+    for side in (chosen, rejected):
+        check_answers(
+            tokenizer,
+            side,
+            settings.check_answers,
+            section="dpo",
+            rejected=side is rejected,
+            seed=seed,
+            console=console,
+        )
+    show_rows(tokenizer, chosen, seed, console)
+    left_out = f" ({len(rendered) - len(pairs):,} left out by length)" if len(pairs) < len(rendered) else ""
+    say(console, f"{length_line([pair.lengths for pair in pairs])}{left_out}")
+    return pairs
 
 
 def limited(rows: Sequence[PairRow], limit: int | None, seed: int) -> list[PairRow]:

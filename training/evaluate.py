@@ -15,6 +15,7 @@ from typing import Final
 from rich.console import Console
 
 from pipeline import config
+from pipeline.config_help import SET_HELP, help_text
 from pipeline.errors import GradatimError
 from pipeline.manifest import run_lock
 from pipeline.records import Completion, Problem, Verdict, content_id
@@ -29,7 +30,7 @@ from training.evaluation_story import tell
 from training.held_out import refuse_overlap, trained_on
 from training.outputs import told
 from training.plot import write_plot
-from training.settings import EvaluationConfig, help_text
+from training.settings import EvaluationConfig
 
 VERSION: Final = "1"  # of the estimates: change what they mean, raise it
 CARD: Final = "evaluation.json"  # written last: what the results are of
@@ -75,7 +76,7 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
     )
     parser.add_argument("--problems", nargs="+", type=Path, default=[], metavar="FILE", help="JSONL or Parquet files")
     parser.add_argument("--output", type=Path, help="folder for the results")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change a key")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=SET_HELP)
     parser.add_argument("--allow-overlap", action="store_true", help="evaluate on problems that were trained on, too")
     parser.add_argument("--explain", nargs=2, metavar=("DIR", "ID"), help="tell of a problem or completion in a folder")
     options = parser.parse_args(arguments)

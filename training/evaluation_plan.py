@@ -11,6 +11,7 @@ import yaml
 
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.seeds import rng_for
+from pipeline.star_settings import StarConfig
 from training.grpo_settings import GrpoConfig
 from training.held_out import HeldOut, read_problem_file, read_test_splits
 from training.preference_settings import PreferenceConfig
@@ -18,8 +19,9 @@ from training.settings import CARD, Evaluation, EvaluationConfig, StudentConfig
 
 _REVISION: Final = re.compile(r"([\w./-]+)@([\w./:-]+)")
 Config = StudentConfig | GrpoConfig | PreferenceConfig
-# Which section tells a configuration's kind, and the script it belongs to; a file with none of them is distill.py's.
-_KINDS: Final[dict[str, tuple[type[Config], str]]] = {
+# Which section tells a configuration's kind, and what it belongs to; a file with none of them is distill.py's.
+_KINDS: Final[dict[str, tuple[type[Config | StarConfig], str]]] = {
+    "generate": (StarConfig, "gradatim star"),
     "sft": (StudentConfig, "distill.py"),
     "grpo": (GrpoConfig, "grpo.py"),
     "dpo": (PreferenceConfig, "preferences.py"),
@@ -69,6 +71,8 @@ def plan_from_config(
 ) -> Plan:
     """Make a plan from the YAML of a training: its base beside its student, unless the flags say otherwise."""
     config, script = read_config(path, overrides)
+    if isinstance(config, StarConfig):
+        raise ConfigError(f"{path}: says nothing of an evaluation; give --models, --problems and --output instead")
     settings = config.evaluation
     if not models:
         _demand_student(config.output, f"python training/{script} --config {path}")
@@ -86,7 +90,7 @@ def plan_from_config(
     )
 
 
-def read_config(path: Path, overrides: Sequence[str] = ()) -> tuple[Config, str]:
+def read_config(path: Path, overrides: Sequence[str] = ()) -> tuple[Config | StarConfig, str]:
     """Read the YAML of any training. Returns it with the name of its script. Raises ConfigError."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -17,22 +17,22 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
+from rich.console import Console
+
 from pipeline.config_files import parse_model
 from pipeline.errors import GradatimError
 from pipeline.models import ModelFolder, resolve
-from pipeline.records import Message, content_id
+from pipeline.records import content_id
 from pipeline.store import write_text
 from training.exports import Export, open_export
 from training.group_signal import step_reward
-from training.grpo_pool import Row, draw, read_pool
+from training.grpo_pool import JUDGED_BY, Row, check_pool, draw, messages_of, read_pool
 from training.grpo_settings import Grpo, GrpoConfig
 from training.outputs import CHECKPOINTS, begin, finish, first_process, locked, told, train_to_end
-from training.settings import help_text
-from training.templates_check import PreflightError, check_special_tokens
+from training.settings import config_parser
 from training.trainer import keep_freed_memory, load_model, load_tokenizer
 
 STEPS: Final = "steps.jsonl"
-JUDGED_BY: Final = ("problem_id", "question", "answer", "verifier", "answer_type", "tolerance")
 SHOWN: Final = ("reward", "groups/zero_variance", "groups/zero_variance_accuracy", "rewards/undecided")
 
 
@@ -51,14 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> Namespace:
-    parser = ArgumentParser(
-        prog="python training/grpo.py",
-        description=__doc__,
-        epilog=help_text(GrpoConfig),
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--config", type=Path, required=True, help="YAML file of the student")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change a key")
+    parser = config_parser("python training/grpo.py", __doc__, GrpoConfig)
     parser.add_argument("--rloo", action="store_true", help="short for --set grpo.algorithm=rloo")
     return parser.parse_args(arguments)
 
@@ -85,7 +78,7 @@ def reinforce(config: GrpoConfig) -> None:
         "metrics": metrics,
         "config": config.model_dump(mode="json"),
     }
-    prompts = [tuple(Message(turn["role"], turn["content"]) for turn in row["prompt"]) for row in rows]
+    prompts = list(map(messages_of, rows))
     finish(config.output, trainer, card, [row["problem_id"] for row in rows], prompts, base=student)
     if first_process():
         print(_summary(config, student, metrics))
@@ -100,16 +93,15 @@ def fingerprint(config: GrpoConfig, exports: Sequence[Export], rows: Sequence[Ro
 
 
 def build_trainer(student: Path, rows: Sequence[Row], settings: Grpo, folder: Path, seed: int) -> Any:
-    """Build the trainer; its checkpoints go to `folder`. Raises PreflightError for a prompt that leaves no room."""
+    """Build the trainer; its checkpoints go to `folder`. Raises PreflightError if its rows are unfit."""
     from datasets import Dataset, disable_progress_bars
     from transformers.trainer_callback import ProgressCallback
     from trl import GRPOTrainer, RLOOTrainer
 
     disable_progress_bars()
     tokenizer, special = load_tokenizer(student)
-    check_special_tokens(tokenizer, special)
+    check_pool(tokenizer, special, rows, settings, seed=seed, console=Console(quiet=not first_process()))
     model = load_model(student, settings.precision)
-    check_room(model, tokenizer, rows, settings.max_completion_length)
     columns = [{"prompt": row["prompt"], **{name: row.get(name) for name in JUDGED_BY}} for row in rows]
     kind = RLOOTrainer if settings.algorithm == "rloo" else GRPOTrainer
     logging.getLogger(kind.__module__).addFilter(_no_complaint)
@@ -130,21 +122,6 @@ def build_trainer(student: Path, rows: Sequence[Row], settings: Grpo, folder: Pa
 def _no_complaint(record: logging.LogRecord) -> bool:
     """Drop TRL's page-long warning about a completion that has no reward: that is meant, and counted in the log."""
     return "All reward functions returned None" not in record.getMessage()
-
-
-def check_room(model: Any, tokenizer: Any, rows: Sequence[Row], completion: int) -> None:
-    """Raise PreflightError if a prompt and a completion of full length do not fit into the model's positions."""
-    room = getattr(model.config, "max_position_embeddings", None)
-    for row in rows:
-        rendered = tokenizer.apply_chat_template(
-            row["prompt"], add_generation_prompt=True, tokenize=True, return_dict=True
-        )
-        length = len(rendered["input_ids"])
-        if room is not None and length + completion > room:
-            raise PreflightError(
-                f"problem {row['problem_id']}: a prompt of {length} tokens and max_completion_length {completion} are "
-                f"more than the model's {room} positions; lower grpo.max_completion_length"
-            )
 
 
 def _arguments(settings: Grpo, folder: Path, seed: int) -> Any:

@@ -13,10 +13,12 @@ BINS: Final = 8
 BAR: Final = 30
 
 
-def within_budget(rows: list[Rendered], cap: int, *, leave_out: bool, console: Console) -> list[Rendered]:
+def within_budget(
+    rows: list[Rendered], cap: int, *, remedy: str, leave_out: bool = False, console: Console
+) -> list[Rendered]:
     """Print the histogram of lengths and return the rows of at most `cap` tokens.
 
-    Raises PreflightError naming the longest rows that would be cut, unless they may be left out.
+    Raises PreflightError naming the longest rows that would be cut and the remedy, unless they may be left out.
     """
     for line in length_histogram([len(row.tokens) for row in rows], cap):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
@@ -29,7 +31,7 @@ def within_budget(rows: list[Rendered], cap: int, *, leave_out: bool, console: C
     more = f" and {len(cut) - 3} more" if len(cut) > 3 else ""
     raise PreflightError(
         f"{len(cut)} of {len(rows)} rows are longer than max_length {cap}, so their answers would be cut: {named}{more}"
-        "; raise sft.max_length, or say sft.too_long='leave out'"
+        f"; {remedy}"
     )
 
 

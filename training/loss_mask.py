@@ -1,6 +1,6 @@
 """Which tokens of a row are learned: the labels, checks of the labels a trainer really holds, and a picture of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console
@@ -57,6 +57,22 @@ def check_labels(tokenizer: Any, row: Rendered, labels: Sequence[int]) -> None:
             f"{row.name}: {len(unlearned)} tokens of {_part(tokenizer, row, unlearned[0])} carry no label, the first "
             f"is {tokenizer.decode([row.tokens[unlearned[0]]])!r}"
         )
+
+
+def check_batch(trained: Sequence[dict[str, Any]], batch: Mapping[str, Any]) -> None:
+    """Compare a batch of the trainer's collator (padded, or flattened into one row) with the rows it was made of.
+
+    Raises PreflightError unless it learns exactly what their labels say: nothing of the padding, and no row's tokens
+    in another's place.
+    """
+    wanted = [(row["input_ids"], row["labels"]) for row in trained]
+    given = list(zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True))
+    if len(given) == 1:
+        wanted = [([i for ids, _ in wanted for i in ids], [label for _, labels in wanted for label in labels])]
+    for place, ((tokens, labels), (all_tokens, all_labels)) in enumerate(zip(wanted, given, strict=True)):
+        padding = len(all_labels) - len(labels)
+        if all_tokens[: len(tokens)] != tokens or all_labels != [*labels, *[IGNORED] * padding]:
+            raise PreflightError(f"the trainer's collator changes what is learned, in row {place} of a batch")
 
 
 def _part(tokenizer: Any, row: Rendered, place: int) -> str:

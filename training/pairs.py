@@ -5,17 +5,20 @@ Both sides must begin with the same prompt tokens, end their turn, and fit the l
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from pipeline.records import Message
 from training.exports import Export, SftRow, read_split
 from training.foreign_rows import ExportError
 from training.templates_check import PreflightError, Rendered, render
 
+JUDGED_BY: Final = ("answer", "verifier", "answer_type", "tolerance")
+
 
 @dataclass(frozen=True)
 class PairRow:
-    """A prompt with a preferred and a dispreferred completion; the ids name the two completions."""
+    """A prompt with a preferred and a dispreferred completion; the ids name the two completions. `answer`, where there
+    is one, is what the verifier judges both by."""
 
     problem_id: str
     prompt: tuple[Message, ...]
@@ -23,6 +26,10 @@ class PairRow:
     rejected: tuple[Message, ...]
     chosen_id: str
     rejected_id: str
+    answer: str | None = None
+    verifier: str = "math"
+    answer_type: str | None = None
+    tolerance: float | None = None
 
     @property
     def id(self) -> str:
@@ -75,7 +82,8 @@ def _pair_row(raw: dict[str, Any], place: str) -> PairRow:
             tuple(Message(turn["role"], turn["content"]) for turn in raw[name])
             for name in ("prompt", "chosen", "rejected")
         )
-        return PairRow(raw["problem_id"], prompt, chosen, rejected, raw["chosen_id"], raw["rejected_id"])
+        judged_by = {name: raw[name] for name in JUDGED_BY if raw.get(name) is not None}
+        return PairRow(raw["problem_id"], prompt, chosen, rejected, raw["chosen_id"], raw["rejected_id"], **judged_by)
     except (KeyError, TypeError) as error:
         raise ExportError(f"{place}: not a preference pair ({error!r})") from None
 
@@ -83,7 +91,7 @@ def _pair_row(raw: dict[str, Any], place: str) -> PairRow:
 def render_pairs(tokenizer: Any, stops: frozenset[int], rows: Sequence[PairRow]) -> list[RenderedPair]:
     """Apply the chat template to both sides. Raises PreflightError for the first side that is unfit."""
     sides = [
-        render(tokenizer, stops, [SftRow(row.problem_id, name, row.prompt, side) for row, name, side in named])
+        render(tokenizer, stops, [_side(*each) for each in named])
         for named in (
             [(row, row.chosen_id, row.chosen) for row in rows],
             [(row, row.rejected_id, row.rejected) for row in rows],
@@ -92,22 +100,16 @@ def render_pairs(tokenizer: Any, stops: frozenset[int], rows: Sequence[PairRow])
     return [RenderedPair(row, chosen, rejected) for row, chosen, rejected in zip(rows, *sides, strict=True)]
 
 
+def _side(row: PairRow, name: str, completion: tuple[Message, ...]) -> SftRow:
+    judged_by = {column: getattr(row, column) for column in JUDGED_BY}
+    return SftRow(row.problem_id, name, row.prompt, completion, **judged_by)
+
+
 def within_ratio(pairs: Sequence[RenderedPair], ratio: float | None) -> list[RenderedPair]:
     """Return the pairs whose longer side has at most `ratio` times the tokens of the shorter one."""
     if ratio is None:
         return list(pairs)
     return [pair for pair in pairs if max(pair.lengths) <= ratio * min(pair.lengths)]
-
-
-def refuse_cut(pairs: Sequence[RenderedPair], cap: int) -> None:
-    """Raise PreflightError, with the longest, if a side is longer than `cap` tokens."""
-    sides = [side for pair in pairs for side in (pair.chosen, pair.rejected) if len(side.tokens) > cap]
-    if sides:
-        longest = max(sides, key=lambda side: len(side.tokens))
-        raise PreflightError(
-            f"{len(sides)} completions with their prompts are longer than max_length {cap}, so their answers would be "
-            f"cut, the longest in {longest.name} ({len(longest.tokens)} tokens); raise dpo.max_length"
-        )
 
 
 def columns(row: PairRow) -> dict[str, list[dict[str, str]]]:

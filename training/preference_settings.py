@@ -40,6 +40,12 @@ class Dpo(_Section):
     max_length: int = Field(
         1024, gt=0, description="longest prompt and completion in tokens; a longer one stops the training"
     )
+    prefilled_think: Literal["refuse", "allow"] = Field(
+        "refuse", description="whether the chat template may open <think> itself, so that the student never learns to"
+    )
+    check_answers: int = Field(
+        1000, ge=0, description="so many pairs, drawn by the seed: the verifier must accept the chosen side alone"
+    )
     precision: Literal["autocast", "float32", "bfloat16"] = Field(
         "autocast", description="float32 weights with bfloat16 arithmetic, all float32, or all bfloat16"
     )

@@ -6,9 +6,10 @@ that sees the responses only. A killed training goes on on the same command; a f
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
+
+from rich.console import Console
 
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.errors import GradatimError
@@ -19,9 +20,9 @@ from training.foreign_rows import ExportError
 from training.outputs import first_process, locked, told
 from training.pairs import read_pairs
 from training.preference_settings import PreferenceConfig
-from training.settings import help_text
-from training.tpo import make_round
-from training.trainer import keep_freed_memory
+from training.settings import config_parser
+from training.tpo import check_instructions, make_round
+from training.trainer import keep_freed_memory, load_tokenizer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,15 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> Namespace:
-    parser = ArgumentParser(
-        prog="python training/preferences.py",
-        description=__doc__,
-        epilog=help_text(PreferenceConfig),
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--config", type=Path, required=True, help="YAML file of the student")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change a key")
-    return parser.parse_args(arguments)
+    return config_parser("python training/preferences.py", __doc__, PreferenceConfig).parse_args(arguments)
 
 
 def prefer(config: PreferenceConfig) -> None:
@@ -70,6 +63,7 @@ def optimise_thoughts(config: PreferenceConfig) -> None:
     if not first_process() or os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError("TPO runs in one process; vLLM spreads its models over devices itself")
     student = resolve(config.student, revision=config.revision)
+    check_instructions(*load_tokenizer(student.path), config, console=Console())
     for number in range(1, config.tpo.rounds + 1):
         folder = config.output / f"round-{number}"
         rows = make_round(config, student, folder, number)

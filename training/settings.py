@@ -1,16 +1,16 @@
 """The configuration of a student: one YAML for training and evaluation, checked whole like a run's configuration.
 
-Defaults are for a 135M student on a CPU with two cores and a few hundred traces; `help_text` lists every key.
+Defaults are for a 135M student on a CPU with two cores and a few hundred traces; --help lists every key.
 """
 
-from collections.abc import Iterator
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.fields import FieldInfo
 
 from pipeline.config import Engine, VllmEngine
+from pipeline.config_help import SET_HELP, help_text
 from pipeline.prompts import PromptName
 
 CARD: Final = "gradatim.json"  # in a student's folder: what it was made from; there once the training is finished
@@ -132,34 +132,14 @@ class StudentConfig(_Section):
     evaluation: Evaluation = Evaluation()
 
 
-def help_text(model: type[BaseModel] = StudentConfig) -> str:
-    """List every key of a configuration model with its default and what it means, for --help."""
-    return "keys of the configuration, for the YAML file and --set:\n" + "\n".join(_lines(model, ""))
-
-
-def _lines(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        inner = _section(field)
-        if inner is None or field.default is None:
-            yield f"  {prefix + name:<30} {field.description} [{_default(field)}]"
-        if inner is not None:
-            yield from _lines(inner, f"{prefix}{name}.")
-
-
-def _section(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the section that a key holds; None for a value, or where one of several sections may stand."""
-    kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
-    sections = [kind for kind in kinds if issubclass(kind, BaseModel)]
-    return sections[0] if len(sections) == 1 else None
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    value: Any = field.default
-    choices = [c for c in get_args(field.annotation) if isinstance(c, str)]
-    if choices:
-        return " | ".join(f"{c} (default)" if c == value else c for c in choices)
-    if isinstance(value, BaseModel):
-        return "see pipeline/config.py"
-    return "none" if value in (None, (), {}) else str(value)
+def config_parser(prog: str, description: str | None, *models: type[BaseModel]) -> ArgumentParser:
+    """Return a parser of --config and --set whose --help lists every key of these models."""
+    parser = ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=help_text(*models),
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, required=True, help="YAML file of the student")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=SET_HELP)
+    return parser

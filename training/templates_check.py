@@ -27,16 +27,18 @@ class PreflightError(GradatimError):
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """What a student's tokenizer and model say about special tokens. `embeddings` is the number of rows of the
-    embedding; `stops` are the tokens that end generation."""
+    """What a student's tokenizer and model say about special tokens and room. `embeddings` is the number of rows of the
+    embedding; `stops` are the tokens that end generation; `positions` are the most tokens, where the model says so."""
 
     stops: frozenset[int]
     embeddings: int
+    positions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A row in the student's tokens: generation starts after `prompt_length` of them, the token at `end` ends it."""
+    """A row in the student's tokens: generation starts after `prompt_length` of them, the token at `end` ends it. Of a
+    row without a completion all tokens are the prompt's."""
 
     row: SftRow
     tokens: list[int]
@@ -50,7 +52,7 @@ class Rendered:
 
 
 def row_name(row: SftRow) -> str:
-    return f"row {row.completion_id} of problem {row.problem_id}"
+    return f"row {row.completion_id} of problem {row.problem_id}" if row.completion else f"problem {row.problem_id}"
 
 
 def check_special_tokens(tokenizer: Any, special: Special) -> None:
@@ -80,6 +82,15 @@ def render(tokenizer: Any, stops: frozenset[int], rows: Sequence[SftRow]) -> lis
     return rendered
 
 
+def render_prompts(tokenizer: Any, rows: Sequence[SftRow]) -> list[Rendered]:
+    """Apply the chat template to rows without completions, up to where generation starts."""
+    prompts = apply_template(tokenizer, [row.prompt for row in rows], for_generation=True)
+    return [
+        Rendered(row, prompt, len(prompt), len(prompt) - 1, _prompt_notes(tokenizer, row, prompt))
+        for row, prompt in zip(rows, prompts, strict=True)
+    ]
+
+
 def apply_template(
     tokenizer: Any, conversations: Sequence[Sequence[Message]], *, for_generation: bool
 ) -> list[list[int]]:
@@ -101,15 +112,17 @@ def _rendered(tokenizer: Any, stops: frozenset[int], row: SftRow, prompt: list[i
             f"generation ({', '.join(repr(tokenizer.decode([s])) for s in sorted(stops))}); the student would not stop"
         )
     learned = tokenizer.decode(whole[len(prompt) : end])
-    opened = opens_thinking(tokenizer, prompt)
-    if fault := _completion_fault(row.completion[-1].content, learned, opened):
+    notes = _prompt_notes(tokenizer, row, prompt)
+    if fault := _completion_fault(row.completion[-1].content, learned, PREFILLED in notes):
         raise PreflightError(f"{row_name(row)}: {fault}; it is learned as {learned[:80]!r}")
-    notes = {
-        PREFILLED: opened,
-        RESPACED: not row.completion[-1].content.strip().endswith(learned.strip()),
-        FORGOTTEN: _forgets(tokenizer, row, prompt),
-    }
-    return Rendered(row, whole, len(prompt), end, tuple(note for note, found in notes.items() if found))
+    respaced = not row.completion[-1].content.strip().endswith(learned.strip())
+    return Rendered(row, whole, len(prompt), end, (*notes, RESPACED) if respaced else notes)
+
+
+def _prompt_notes(tokenizer: Any, row: SftRow, prompt: list[int]) -> tuple[str, ...]:
+    """Return what the chat template does to thinking in and behind the prompt."""
+    found = {PREFILLED: opens_thinking(tokenizer, prompt), FORGOTTEN: _forgets(tokenizer, row, prompt)}
+    return tuple(note for note, there in found.items() if there)
 
 
 def opens_thinking(tokenizer: Any, prompt: list[int]) -> bool:

@@ -10,6 +10,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+from rich.console import Console
 
 from pipeline.config import Sampling, VllmEngine, Writer
 from pipeline.errors import GradatimError
@@ -20,6 +23,7 @@ from pipeline.seeds import rng_for
 from pipeline.solve import side_by_side
 from pipeline.store import write_text
 from pipeline.teacher import Request, complete, identity_of, open_teacher
+from training.exports import SftRow
 from training.judge import (
     PROMPT_VERSION,
     JudgeQuality,
@@ -34,6 +38,8 @@ from training.judge import (
 )
 from training.pairs import PairRow
 from training.preference_settings import PreferenceConfig, Tpo
+from training.preflight import check_room, show_rows, tell_notes
+from training.templates_check import Rendered, Special, check_special_tokens, render_prompts
 from training.thoughts import THOUGHT_VERSION, Group, best_and_worst, pair_of, response_of, thought_prompt
 
 
@@ -90,6 +96,24 @@ def _instruction(line: str, place: str) -> str:
     if not isinstance(given, str) or not given.strip():
         raise InstructionFileError(f"{place}: instruction: a text expected")
     return given
+
+
+def check_instructions(
+    tokenizer: Any, special: Special, config: PreferenceConfig, *, console: Console
+) -> list[Rendered]:
+    """Check what the student's thoughts start from, print three prompts, and return all of them.
+
+    Raises PreflightError, in one line with the instruction and the reason.
+    """
+    check_special_tokens(tokenizer, special)
+    asked = [
+        (content_id("instruction", text), thought_prompt(text)) for text in read_instructions(config.tpo, config.seed)
+    ]
+    prompts = render_prompts(tokenizer, [SftRow(identity, "", messages, ()) for identity, messages in asked])
+    tell_notes(prompts, console, refuse_prefilled="dpo" if config.dpo.prefilled_think == "refuse" else None)
+    check_room(prompts, special, config.tpo.max_tokens, "tpo.max_tokens")
+    show_rows(tokenizer, prompts, config.seed, console)
+    return prompts
 
 
 def make_round(config: PreferenceConfig, student: ModelFolder, folder: Path, number: int) -> list[PairRow]:

@@ -7,11 +7,14 @@ import ctypes
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from pipeline.config_files import ConfigError
+from training.exports import SftRow
 from training.loss_mask import labels_of
 from training.settings import Lora, Sft
 from training.templates_check import Rendered, Special
@@ -38,7 +41,9 @@ def load_tokenizer(folder: Path, chat_template_path: Path | None = None) -> tupl
     else:
         ends = getattr(config, "eos_token_id", None)
     stops = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
-    return tokenizer, Special(frozenset(stops), config.get_text_config().vocab_size)
+    text = config.get_text_config()
+    positions = getattr(text, "max_position_embeddings", None)
+    return tokenizer, Special(frozenset(stops), text.vocab_size, positions)
 
 
 def load_model(folder: Path, precision: str, attn_implementation: str | None = None) -> Any:
@@ -96,6 +101,27 @@ def build_trainer(
     bar.on_log = partial(_loss_on_the_bar, bar)  # instead of a line of figures every few steps
     trainer.add_callback(bar)
     return trainer
+
+
+def tokenised_by_trl(tokenizer: Any, rows: Sequence[SftRow]) -> list[dict[str, Any]]:
+    """Return rows (input_ids, labels) as TRL's SFTTrainer makes them out of messages, by a model of nearly nothing."""
+    from datasets import Dataset, disable_progress_bars
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from trl import SFTConfig, SFTTrainer
+
+    disable_progress_bars()
+    size = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    messages = [
+        {name: [asdict(turn) for turn in getattr(row, name)] for name in ("prompt", "completion")} for row in rows
+    ]
+    with TemporaryDirectory() as scratch:
+        trainer = SFTTrainer(
+            model=LlamaForCausalLM(LlamaConfig(vocab_size=8, **size)),
+            args=SFTConfig(scratch, max_length=None, use_cpu=True, bf16=False, report_to="none"),
+            train_dataset=Dataset.from_list(messages),
+            processing_class=tokenizer,
+        )
+        return list(trainer.train_dataset)
 
 
 def training_arguments(settings: Sft, max_length: int, folder: Path, seed: int) -> Any:

@@ -47,13 +47,18 @@ def check_gold(problem: Problem) -> str | None:
     if problem.answer is None:
         return None
     if problem.verifier in SPECIFICATIONS:
-        try:
-            SPECIFICATIONS[problem.verifier](problem.answer)
-        except (ValueError, Undecided) as error:
-            return f"the {problem.verifier} specification: {error}"
-        return None
+        return specification_fault(problem.verifier, problem.answer)
     result = judge_answer(problem, problem.answer)
     return None if result.verdict == "correct" else f"{problem.answer!r} is {result.verdict}: {result.reason}"
+
+
+def specification_fault(verifier: str, answer: str) -> str | None:
+    """Return why a gold that is a specification cannot be read, or None."""
+    try:
+        SPECIFICATIONS[verifier](answer)
+    except (ValueError, Undecided) as error:
+        return f"the {verifier} specification: {error}"
+    return None
 
 
 def judge_answer(problem: Problem, answer: str) -> Judgement:

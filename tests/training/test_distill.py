@@ -16,7 +16,7 @@ from training.grpo_settings import GrpoConfig
 from training.mixture import chosen_rows, mixed
 from training.model_card import model_card
 from training.preference_settings import PreferenceConfig
-from training.settings import Evaluation, Lora, Sft, StudentConfig
+from training.settings import Lora, Sft, StudentConfig
 from training.trainer import training_arguments
 
 CONFIGS = Path(distill.__file__).parent / "configs"
@@ -95,18 +95,6 @@ def test_limit_draws_rows_by_the_seed(tmp_path: Path, run: Path) -> None:
         assert chosen[seed] == [row.completion_id for row in chosen_rows(rows, config)]
     assert all(len(names) == 2 for names in chosen.values())
     assert len({tuple(names) for names in chosen.values()}) > 1
-
-
-def test_help_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        distill.main(["--help"])
-    assert ended.value.code == 0
-    shown = capsys.readouterr().out
-    sections: dict[str, type[BaseModel]] = {"sft": Sft, "sft.lora": Lora, "evaluation": Evaluation}
-    keys = [f"{section}.{name}" for section, model in sections.items() for name in model.model_fields]
-    for key in [*keys, "student", "data", "output", "seed"]:
-        (line,) = [line for line in shown.splitlines() if line.startswith(f"  {key} ")]
-        assert len(line.split("[")[0].split()) > 2, f"{key} is not described"
 
 
 def tagged(count: int, *tags: str) -> list[SftRow]:

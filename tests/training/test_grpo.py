@@ -232,16 +232,6 @@ def test_a_mistake_in_the_configuration_is_one_line_and_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_help_lists_every_key_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        grpo.main(["--help"])
-    shown = capsys.readouterr().out
-    for model, prefix in ((GrpoConfig, ""), (Grpo, "grpo.")):
-        for name, field in model.model_fields.items():
-            assert name == "grpo" or f"{prefix}{name}" in shown
-            assert name in ("grpo", "evaluation") or (field.description and field.description in shown)
-
-
 def test_the_preset_is_whole() -> None:
     parse_model(GrpoConfig, Path(grpo.__file__).parent / "configs" / "grpo.yaml", [])
 

@@ -17,7 +17,7 @@ from training import preferences
 from training.exports import open_export
 from training.foreign_rows import ExportError
 from training.pairs import read_pairs, render_pairs, within_ratio
-from training.preference_settings import Dpo, Judge, PreferenceConfig, Tpo
+from training.preference_settings import Judge, PreferenceConfig, Tpo
 from training.scoring import response_scores
 from training.templates_check import PreflightError
 from training.trainer import load_tokenizer
@@ -254,15 +254,3 @@ def test_a_broken_line_of_instructions_is_named(tmp_path: Path, line: str, messa
     path.write_text(f'{{"instruction": "Greet Ann."}}\n{line}\n')
     with pytest.raises(InstructionFileError, match=message):
         read_instructions(Tpo(instructions=(path,)), 0)
-
-
-def test_help_lists_every_key_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        preferences.main(["--help"])
-    shown = capsys.readouterr().out
-    for model, prefix in ((PreferenceConfig, ""), (Dpo, "dpo."), (Tpo, "tpo."), (Judge, "judge.")):
-        for name, field in model.model_fields.items():
-            if name not in ("dpo", "tpo", "judge", "evaluation"):
-                assert f"{prefix}{name}" in shown
-                assert field.description
-                assert field.description in shown

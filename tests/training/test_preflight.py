@@ -15,8 +15,9 @@ from tests.training.examples import CharTokenizer, problems, rendered, sft_row, 
 from tests.training.students import byte_tokenizer, save_student, template
 from training.exports import SftRow
 from training.lengths import length_budget, length_histogram
-from training.loss_mask import IGNORED, check_trained, labels_of
-from training.preflight import main, preflight
+from training.loss_mask import IGNORED, check_batch, check_trained, labels_of
+from training.preflight import check_tokenisation, preflight
+from training.preflight_command import main
 from training.settings import Sft
 from training.templates_check import (
     FORGOTTEN,
@@ -26,6 +27,7 @@ from training.templates_check import (
     Rendered,
     Special,
     check_special_tokens,
+    render,
 )
 
 THINKING = "<think>\nOne and one make two.\n</think>\n\n\\boxed{2}"
@@ -211,6 +213,50 @@ def test_damaged_labels_in_a_pack_are_found(damage: Callable[[dict[str, Any], in
     damage(given[1], rows[1].prompt_length)
     with pytest.raises(PreflightError, match=f"row c2 of problem p1: {reason}"):
         check_trained(tokenizer, rows, packed(given))
+
+
+@pytest.mark.parametrize(
+    ("shift", "reason"),
+    [(1, "1 tokens of the prompt carry a label"), (-1, "1 tokens of the thinking carry no label")],
+)
+def test_a_mask_that_is_not_trls_own_is_found(shift: int, reason: str) -> None:
+    tokenizer = byte_tokenizer(template("smollm2"))
+    rows = render(tokenizer, SPECIAL.stops, [row(), row(question="2-0?", name="c2"), HISTORY])
+    check_tokenisation(tokenizer, rows, 0)
+    moved = [replace(one, prompt_length=one.prompt_length + shift) for one in rows]
+    with pytest.raises(PreflightError, match=f"row c1 of problem p1: {reason}"):
+        check_tokenisation(tokenizer, moved, 0)
+    with pytest.raises(PreflightError, match="the trainer's tokens are not those of the chat template"):
+        check_tokenisation(tokenizer, [replace(one, tokens=one.tokens[:-1]) for one in rows], 0)
+
+
+def batch_of(rows: list[dict[str, Any]], flat: bool) -> dict[str, Any]:
+    """A batch as TRL's collator makes it, padded to the longest row or flattened."""
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    batch: dict[str, Any] = DataCollatorForLanguageModeling(pad_token_id=ord("$"), padding_free=flat)(rows)
+    return batch
+
+
+@pytest.mark.parametrize(
+    ("flat", "place", "label"),
+    [
+        (False, (0, -1), ord("$")),  # padding is learned
+        (False, (1, 0), ord("U")),
+        (False, (1, -1), IGNORED),
+        (True, (0, 0), ord("U")),
+        (True, (0, -1), IGNORED),
+    ],
+)
+def test_what_a_collator_changes_is_found(flat: bool, place: tuple[int, int], label: int) -> None:
+    tokenizer = CharTokenizer()
+    given = as_trained(rendered(tokenizer, [row(completion="2"), row(name="c2")]))
+    batch = batch_of(given, flat)
+    check_batch(given, batch)
+    assert batch["labels"][place] != label
+    batch["labels"][place] = label
+    with pytest.raises(PreflightError, match=f"collator changes what is learned, in row {place[0]}"):
+        check_batch(given, batch)
 
 
 def test_dropped_rows_are_counted() -> None:
