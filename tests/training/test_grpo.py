@@ -15,7 +15,7 @@ from pipeline.errors import GradatimError
 from pipeline.records import canonical_json
 from tests.training.examples import grpo_row, problems, write_run
 from tests.training.tiny import keep_gradient, moved, tiny_student
-from training import grpo, outputs
+from training import grpo, grpo_pool, outputs
 from training.exports import open_export
 from training.group_signal import step_reward, undecided, zero_variance
 from training.grpo_pool import draw, read_pool
@@ -261,4 +261,4 @@ def test_the_kl_weight_is_the_algorithms_own_where_none_is_given() -> None:
 
 def test_rows_of_a_run_are_pool_rows() -> None:
     (problem,) = problems(1)
-    assert set(grpo.JUDGED_BY) <= set(grpo_row(problem))
+    assert set(grpo_pool.JUDGED_BY) <= set(grpo_row(problem))
