@@ -11,8 +11,11 @@ import yaml
 from tests.training.examples import grpo_row, problems, sft_row, write_run
 from tests.training.students import save_student, template
 from tests.training.test_preferences import pair
-from training import preflight_command
+from training import preflight, preflight_command
+from training.exports import SftRow
 from training.preflight_command import main
+from training.templates_check import PreflightError
+from training.trainer import tokenised_by_trl
 
 CONFIGS = Path(preflight_command.__file__).parent / "configs"
 PREFILLED = "qwen3_6"
@@ -113,6 +116,16 @@ def test_what_the_training_would_refuse(fit: Fit, given: Changed, reason: str) -
     assert reason in errors
 
 
+@pytest.mark.parametrize("given", [sft(), dpo(), star()])
+def test_a_mask_that_is_not_trls_own_is_found(fit: Fit, given: Changed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unmasked(tokenizer: Any, rows: list[SftRow]) -> list[dict[str, Any]]:
+        return [{**row, "labels": row["input_ids"]} for row in tokenised_by_trl(tokenizer, rows)]
+
+    monkeypatch.setattr(preflight, "tokenised_by_trl", unmasked)
+    status, _, errors = fit(given)
+    assert status == 1 and "tokens of the prompt carry a label" in errors
+
+
 @pytest.mark.parametrize("given", [sft(), dpo(), tpo(), star()])
 def test_a_template_that_opens_the_thinking_is_refused(fit: Fit, given: Changed) -> None:
     status, _, errors = fit(given, PREFILLED)
@@ -120,6 +133,15 @@ def test_a_template_that_opens_the_thinking_is_refused(fit: Fit, given: Changed)
     assert status == 1 and f"if that is meant, say {section}.prefilled_think=allow" in errors
     allowed = {**given, section: {**given.get(section, {}), "prefilled_think": "allow"}}
     assert fit(allowed, PREFILLED)[0] == 0
+
+
+def test_packing_is_tried_out_where_it_is_asked_for(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mixed(*_: Any, **__: Any) -> float:
+        raise PreflightError("rows are mixed")
+
+    monkeypatch.setattr(preflight_command, "check_packing", mixed)
+    assert fit(sft())[0] == 0
+    assert fit(sft(packing=True))[::2] == (1, "rows are mixed\n")
 
 
 def test_reinforcement_may_begin_inside_a_thinking_block(fit: Fit) -> None:

@@ -82,6 +82,22 @@ def test_two_steps_train_what_they_should(config: Path, student: Path, capsys: p
     assert "2 steps" in page
 
 
+def test_a_collator_that_unmasks_the_prompt_stops_the_training(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    collate = DataCollatorForLanguageModeling.torch_call
+
+    def unmasking(self: Any, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        batch: dict[str, Any] = collate(self, examples)
+        return {**batch, "labels": batch["input_ids"]}
+
+    monkeypatch.setattr(DataCollatorForLanguageModeling, "torch_call", unmasking)
+    assert distill.main(["--config", str(config)]) == 1
+    assert "the trainer's collator changes what is learned" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("merge", [True, False])
 def test_two_steps_with_low_rank_adapters(config: Path, student: Path, merge: bool) -> None:
     changes = ["sft.max_steps=2", f"sft.lora={{r: 4, merge: {str(merge).lower()}}}", "sft.mixture={keep: 2}"]
