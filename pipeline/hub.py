@@ -31,6 +31,7 @@ FROM_THE_HUB: Final = frozenset({".gitattributes", "README.md"})  # a repository
 BAD_CARD: Final = "Invalid metadata in README.md"
 _VERSION: Final = re.compile(r"v(\d{1,9})")
 _RESET: Final = re.compile(r"\bt=(\d{1,6})\b")  # the Hub's header: "ratelimit: api;r=0;t=55"
+_IN_WORDS: Final = re.compile(r"HTTP status \w+ error \((\d{3})\b")  # hf_xet has no other place for a status
 
 
 class HubError(GradatimError):
@@ -130,10 +131,10 @@ def _commit(target: _Target, files: Mapping[str, Path], head: Head, stale: Seque
             repo_type=target.kind,
             parent_commit=head.commit,
         )
-    except (HfHubHTTPError, httpx.TransportError, RuntimeError) as error:
+    except (HfHubHTTPError, httpx.TransportError, OSError, RuntimeError) as error:
         cause = _cause(error)
-        if isinstance(cause, HfHubHTTPError) and cause.response.status_code not in AGAIN | CONFLICTS:
-            raise _final(target.repo, cause) from None
+        if final := _final(target.repo, cause):
+            raise final from None
         _rest(target.repo, _said(cause), _pause(cause, attempt), target.wait)
         return None
     except ValueError as error:  # the card's head, or an answer that is none, perhaps after it happened
@@ -229,38 +230,59 @@ def _tagged(target: _Target, commit: str) -> str:
 def _patiently(ask: Callable[[], T], repo: str, wait: Wait) -> T:
     """Ask until there is an answer. Conflicts are the caller's; anything else that stays wrong is a HubError."""
     import httpx
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     for attempt in range(ATTEMPTS):
         try:
             return ask()
         except OfflineModeIsEnabled:
             raise HubError(f"{repo}: HF_HUB_OFFLINE is set, so the Hub may not be asked") from None
-        except (HfHubHTTPError, httpx.TransportError, LocalEntryNotFoundError) as error:
-            status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-            if status in CONFLICTS:
+        except (HfHubHTTPError, httpx.TransportError, OSError) as error:
+            if _status(error) in CONFLICTS:
                 raise
-            if status is not None and status not in AGAIN:
-                raise _final(repo, error) from None
+            if final := _final(repo, error):
+                raise final from None
             if attempt == ATTEMPTS - 1:
                 raise HubError(f"{repo}: {_said(error)}, {ATTEMPTS} times; the same command goes on") from None
             _rest(repo, _said(error), _pause(error, attempt), wait)
     raise AssertionError
 
 
+def _status(error: BaseException) -> int | None:
+    """Return the status of the answer that an error tells of, None if it tells of none."""
+    said = _IN_WORDS.search(str(error))
+    return getattr(getattr(error, "response", None), "status_code", int(said[1]) if said else None)
+
+
 def _said(error: BaseException) -> str:
     """Say what went wrong without the address: an upload's may hold a signature."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
+    status = _status(error)
     return f"the Hub answered {status}" if status else f"the Hub did not answer ({type(error).__name__})"
 
 
-def _final(repo: str, error: Any) -> HubError:
-    status = error.response.status_code
+def _final(repo: str, error: Any) -> HubError | None:
+    """Return what an error comes to that no second attempt mends, None for one that may pass.
+
+    hf_xet, for large files, raises built-in errors without an errno; one that has an errno is of this machine.
+    """
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    status = _status(error)
+    if status is not None:
+        return None if status in AGAIN | CONFLICTS else _refused(repo, status, getattr(error, "server_message", ""))
+    if isinstance(error, PermissionError) and error.errno is None:
+        return HubError(f"{repo}: the Hub's storage refuses your token; hf auth login, or set HF_TOKEN, and try again")
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError | LocalEntryNotFoundError):
+        return HubError(f"{repo}: {error.strerror or type(error).__name__} ({error.filename or 'while uploading'})")
+    return None
+
+
+def _refused(repo: str, status: int, message: str | None) -> HubError:
     what = {
         401: "you are not logged in: hf auth login, or set HF_TOKEN",
         403: "your token may not write there",
         404: "there is no such repository, or your token may not see it",
-    }.get(status, " ".join((error.server_message or "").split())[:200] or "it gave no reason")
+    }.get(status, " ".join((message or "").split())[:200] or "it gave no reason")
     return HubError(f"{repo}: the Hub answered {status}: {what}")
 
 

@@ -80,14 +80,13 @@ def _ask_commit(hub_id: str, revision: str | None) -> str:
 def _download(hub_id: str, commit: str, *, progress: bool) -> Path:
     import httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
     from huggingface_hub.utils import disable_progress_bars
 
     if not progress:
         disable_progress_bars()
     try:
         folder = snapshot_download(hub_id, revision=commit, allow_patterns=list(HUB_FILES), ignore_patterns=["*/*"])
-    except (httpx.HTTPError, LocalEntryNotFoundError) as error:
+    except (httpx.HTTPError, OSError) as error:  # hf_xet raises built-in errors
         raise HubUnavailableError(f"{_first_line(error)}; what has come is kept, the same call goes on") from None
     if lacking := missing_file(Path(folder)):
         raise HubUnavailableError(f"the repository has no {lacking}")

@@ -95,11 +95,10 @@ def open_published(place: str, revision: str | None = None) -> Published:
 def _from_hub(repo: str, revision: str | None) -> Path:
     import httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(repo, repo_type="dataset", revision=revision, allow_patterns=list(WANTED)))
-    except (httpx.HTTPError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+    except (httpx.HTTPError, OSError) as error:  # hf_xet raises built-in errors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise NotPublished(f"{repo}: no such folder here, and the Hub does not give it ({reason})") from None
 

@@ -52,11 +52,10 @@ def refuse_removals(repo: str, removed: dict[str, list[str]]) -> None:
 def _download(repo: str, path: str, commit: str) -> Path:
     import httpx
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         return Path(hf_hub_download(repo, path, repo_type="dataset", revision=commit))
-    except (httpx.HTTPError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+    except (httpx.HTTPError, OSError) as error:  # hf_xet raises built-in errors
         raise RowsWouldGo(f"{repo}: {path} of the published version cannot be read: {type(error).__name__}") from None
 
 

@@ -52,9 +52,9 @@ class Repo:
 
 @dataclass
 class FakeHub:
-    """What a test may look at and steer. `faults` are taken in order, by operation (create, preupload, batch, upload,
-    commit, tag, read): a status, "after" (it happens, then 500), "drop" (no answer), "kill" and "kill after" (the
-    client dies), "race" (somebody else commits first), "race ours" (to a file of ours)."""
+    """What a test may look at and steer. `faults` are taken in order, by operation (create, preupload, token, batch,
+    upload, commit, tag, read): a status, "after" (it happens, then 500), "drop" (no answer), "kill" and "kill after"
+    (the client dies), "race" (somebody else commits first), "race ours" (to a file of ours)."""
 
     url: str = ""
     repos: dict[str, Repo] = field(default_factory=dict)
@@ -206,6 +206,7 @@ def _route(hub: FakeHub, method: str, path: str, body: bytes) -> tuple[str, Call
         "preupload": ("preupload", lambda: _preupload(repo, json.loads(body))),
         "commit": ("commit", lambda: _commit(hub, repo, body)),
         "tag": ("tag", lambda: _tag(repo, rest, json.loads(body)["tag"])),
+        "xet-write-token": ("token", lambda: (200, {})),  # no token: nothing can be uploaded by Xet here
         "refs": ("read", lambda: _refs(repo)),
         "tree": ("read", lambda: _tree(repo, rest)),
         "paths-info": ("read", lambda: _paths_info(repo, rest, body)),

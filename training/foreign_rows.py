@@ -32,14 +32,13 @@ def hub_folder(source: Path) -> Path:
     """Return the folder of a Hub dataset, named like its commit; what is cached serves without the Hub."""
     import httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     name, _, revision = str(source).partition("@")
     try:
         return Path(
             snapshot_download(name, repo_type="dataset", revision=revision or None, allow_patterns=list(HUB_FILES))
         )
-    except (httpx.HTTPError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+    except (httpx.HTTPError, OSError) as error:  # hf_xet raises built-in errors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ExportError(f"{source}: no such folder or file here, and the Hub does not give it ({reason})") from None
 

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flows.release_command import Published, publish_run
 from flows.stages import plan, run_stage
 from pipeline.run import Run, create_run, open_run
 from tests.fake_hub import FakeHub, serve_hub, watch_hosts
@@ -15,6 +17,8 @@ from tests.fake_server import serve
 from tests.flows.solver import Solver, config, golds
 
 ROOT = Path(__file__).parents[2]
+REPO = "someone/sums"
+WAITED: list[float] = []
 TOKEN = "hf_" + "SecretSecretSecret"
 COUNT = 40
 
@@ -89,3 +93,23 @@ def in_a_process(
         timeout=240,
         check=False,
     )
+
+
+@pytest.fixture(autouse=True)
+def no_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The audit's thousand cases are tested where it is; here a row of it will do."""
+    row = ("`math`", "9", "9", "0 of 5 [0.0%, 3.0%]", "0 of 4 [0.0%, 4.0%]")
+    monkeypatch.setattr("flows.release_command.audit_rows", lambda _: [row])
+
+
+def publish(run: Run, folder: Path, **options: Any) -> Published:
+    WAITED.clear()
+    return publish_run(run.folder, REPO, output=folder / "release", wait=WAITED.append, **options)
+
+
+def on_main(hub: FakeHub) -> dict[str, bytes]:
+    return {path: data for path, data in hub.repos[REPO].main.items() if path != ".gitattributes"}
+
+
+def on_disk(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from flows.release_command import Published, publish_run, push_student
+from flows.release_command import publish_run, push_student
 from pipeline.config import OpenAIEngine
 from pipeline.errors import GradatimError
 from pipeline.hub import HubError
@@ -24,34 +24,24 @@ from pipeline.release_rows import ReleaseError
 from pipeline.removals import RowsWouldGo
 from pipeline.run import Run
 from tests.fake_hub import FakeHub
-from tests.flows.published import TOKEN, fake_hub, hub_environment, in_a_process, small_run
+from tests.flows.published import (
+    REPO,
+    TOKEN,
+    WAITED,
+    fake_hub,
+    hub_environment,
+    in_a_process,
+    no_audit,
+    on_disk,
+    on_main,
+    publish,
+    small_run,
+)
 from tests.flows.solver import FAMILIES
 
-__all__ = ["fake_hub", "small_run"]
+__all__ = ["fake_hub", "no_audit", "small_run"]
 
-REPO = "someone/sums"
-WAITED: list[float] = []
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's use of httpx
-
-
-@pytest.fixture(autouse=True)
-def no_audit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The audit's thousand cases are tested where it is; here a row of it will do."""
-    row = ("`math`", "9", "9", "0 of 5 [0.0%, 3.0%]", "0 of 4 [0.0%, 4.0%]")
-    monkeypatch.setattr("flows.release_command.audit_rows", lambda _: [row])
-
-
-def publish(run: Run, folder: Path, **options: Any) -> Published:
-    WAITED.clear()
-    return publish_run(run.folder, REPO, output=folder / "release", wait=WAITED.append, **options)
-
-
-def on_main(hub: FakeHub) -> dict[str, bytes]:
-    return {path: data for path, data in hub.repos[REPO].main.items() if path != ".gitattributes"}
-
-
-def on_disk(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_the_folder_is_whole_and_says_what_it_holds(run: Run, tmp_path: Path) -> None:
