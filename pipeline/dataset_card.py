@@ -21,7 +21,7 @@ from pipeline.sources import ImportedSource
 from pipeline.store import iterate_records
 from pipeline.yields import strategy_yields, yields_markdown
 
-SIZES: Final = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_STEPS: Final = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")  # the Hub's, times ten each
 COLUMNS: Final = {
     "sft": "`prompt` and `completion` in TRL's conversational form (the loss belongs on the completion alone), the "
     "`answer` that the completion was verified against, and `tags`",
@@ -77,12 +77,20 @@ def _metadata(run: Run, facts: CardFacts) -> str:
         "license": facts.licence.ids[0] if len(facts.licence.ids) == 1 else list(facts.licence.ids),
         **({"license_name": facts.licence.name} if facts.licence.name else {}),
         "task_categories": ["text-generation"],
-        "size_categories": [next((name for most, name in SIZES if rows < most), "n>1M")],
+        "size_categories": [size_category(rows)],
         "tags": ["reasoning", "synthetic", "verified", "gradatim", *strategies],
         "configs": _configs(facts.files),
     }
     text: str = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     return text
+
+
+def size_category(rows: int) -> str:
+    """Return the Hub's name for a number of rows."""
+    place = max(len(str(rows)) - 3, 0)
+    if place >= len(_STEPS):
+        return f"n>{_STEPS[-1]}"
+    return f"{_STEPS[place - 1]}<n<{_STEPS[place]}" if place else f"n<{_STEPS[0]}"
 
 
 def _configs(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

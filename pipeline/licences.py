@@ -100,8 +100,8 @@ def source_name(source: str | None) -> str:
 def combine(parts: Sequence[Part]) -> Licence:
     """Return the licence of the whole.
 
-    One licence everywhere is the whole's; several known ones are all listed; an unknown or unlisted one makes it
-    `other`.
+    One licence everywhere is the whole's; several permissive ones are all listed; an unknown one, one that the Hub has
+    no name for, and several of which one is not permissive make it `other`.
     """
     unknown = tuple(part.what for part in parts if part.licence is None)
     names = sorted({part.licence for part in parts if part.licence is not None})
@@ -111,6 +111,8 @@ def combine(parts: Sequence[Part]) -> Licence:
     notes += [f"`{one}` restricts use (non-commercial or no derivatives)" for one in found if one in RESTRICTED]
     if unknown or not names:
         return Licence((OTHER,), "partly-unknown", unknown, tuple(notes))
+    if ids == [None]:
+        return Licence((OTHER,), "-".join(names[0].lower().split()), (), ())
     if None in ids or (len(found) > 1 and not set(found) <= set(PERMISSIVE)):
         notes.append(f"the parts have different licences: {', '.join(names)}; all of them apply")
         return Licence((OTHER,), "several-licences", (), tuple(notes))
