@@ -5,12 +5,14 @@ for, no host is contacted.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from flows import reverify_checks as plain
 from flows import reverify_judged as judged
+from flows import reverify_rows as rows
 from flows.remeasure import Asked, remeasure
 from pipeline.progress import track
 from pipeline.published import Published, open_published
@@ -47,15 +49,19 @@ PLAIN: Final[dict[str, Callable[[Published], Iterator[str]]]] = {
     "duplicate rows": plain.duplicates,
     "splits": plain.splits,
     "pass rates": plain.rates,
+    "prompts": rows.prompts,
+    "tags": rows.tags,
+    "completion ids": rows.completion_ids,
 }
 JUDGED: Final[dict[str, Callable[[judged.Judging], Iterator[str]]]] = {
     "golds accepted": judged.golds,
     "traces verified": judged.traces,
+    "questions screened": judged.ill_posed,
     "filters replayed": judged.filters,
     "near duplicates": judged.near_duplicates,
     "contamination": judged.contamination,
 }
-NEEDS_SETTINGS: Final = frozenset({"filters replayed", "near duplicates"})
+NEEDS_SETTINGS: Final = frozenset({"prompts", "questions screened", "filters replayed", "near duplicates"})
 
 
 def reverify(
@@ -76,13 +82,12 @@ def reverify(
     published = open_published(place, revision)
     judging = judged.Judging(published, sample, tuple(against), workers)
     outcomes = []
-    with track("reverify", len(PLAIN) + len(JUDGED)) as progress:
-        for name, check in PLAIN.items():
-            outcomes.append(Outcome(name, tuple(islice(check(published), MOST_KEPT))))
-            progress.advance()
-        for name, look in JUDGED.items():
+    checks: dict[str, Callable[[], Iterator[str]]] = {name: partial(check, published) for name, check in PLAIN.items()}
+    checks |= {name: partial(check, judging) for name, check in JUDGED.items()}
+    with track("reverify", len(checks)) as progress:
+        for name, check in checks.items():
             skipped = _skipped(name, judging)
-            outcomes.append(Outcome(name, () if skipped else tuple(islice(look(judging), MOST_KEPT)), skipped))
+            outcomes.append(Outcome(name, () if skipped else tuple(islice(check(), MOST_KEPT)), skipped))
             progress.advance()
     if asked is None:
         outcomes.append(Outcome("difficulty", (), "no --model given"))
@@ -94,6 +99,8 @@ def reverify(
 def _skipped(name: str, judging: judged.Judging) -> str:
     if name in NEEDS_SETTINGS and judging.settings is None:
         return "the settings are not known: no config.yaml beside the export"
+    if name == "completion ids" and "models" not in judging.published.manifest:
+        return "the manifest lists no models: it is not a release's"
     if name == "contamination" and not judging.against:
         return "no --against given"
     return ""
@@ -102,9 +109,9 @@ def _skipped(name: str, judging: judged.Judging) -> str:
 def reverify_text(found: Reverified, shown: int = MOST_SHOWN) -> str:
     """Say what every check came to, with the first differences of each."""
     published = found.published
-    rows = sum(table.rows for table in published.tables)
+    total = sum(table.rows for table in published.tables)
     lines = [
-        f"{published.name}: {rows:,} rows in {len(published.tables)} tables, hash {published.manifest.get('hash')}"
+        f"{published.name}: {total:,} rows in {len(published.tables)} tables, hash {published.manifest.get('hash')}"
     ]
     for outcome in found.outcomes:
         count = len(outcome.differences)

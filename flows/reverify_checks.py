@@ -1,16 +1,20 @@
 """The checks of `gradatim reverify` that need no verifier: files, columns, identities, duplicates, splits, rates.
 
 A check gives a line for every difference it finds; none is an agreement. All rows are looked at, in constant memory but
-for the ids.
+for the ids. A manifest vouches for nothing outside it: who writes files, card, hashes and counts anew alike can drop
+rows, and what no check makes again (the fingerprint, how a gold was confirmed, token counts, a whole model's name) can
+be changed unseen. Against that, compare the `hash` with one that came another way.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from math import isclose
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import yaml
 
+from filters.solvability import PROVING_GENERATORS, PROVING_STRATEGIES
 from generators.templates import FAMILIES, family
 from pipeline.export import difficulty_bin
 from pipeline.pass_rate import decide, interval
@@ -20,12 +24,24 @@ from pipeline.release_rows import KEYS, type_name
 from pipeline.store import file_digest
 from pipeline.verifiers.notation import string_key
 
+# What a row says of its problem: all rows of the problem have to say the same, and its template makes the same.
+OF_PROBLEM: Final = (
+    *("question", "domain", "family", "level", "answer_type", "tolerance", "strategy"),
+    *("gold_status", "gold_original", "parents", "provenance"),
+)
+MADE: Final = ("question", "answer", "verifier", "answer_type", "tolerance", "domain", "family", "level", "strategy")
+SHOWN: Final = 60
+TEMPLATE: Final = "template/"
+LEVEL: Final = re.compile(r'"level":(-?\d{1,9})\b')  # in a template's parameters
+_ROWS: Final = re.compile(r"^\| `(\w+)` \| (\w+) \| ([\d,]+) \|$", re.MULTILINE)  # of the card
+
 
 class Gold(NamedTuple):
     """What one row says of a problem; every row of that problem has to say the same."""
 
     answer: str | None
     verifier: str
+    about: str
     place: str
 
 
@@ -38,6 +54,9 @@ def hashes(published: Published) -> Iterator[str]:
             yield f"{path}: listed, but not there"
         elif file_digest(file) != digest:
             yield f"{path}: not the file that was published (another hash)"
+    named = published.manifest.get("hash")
+    if named != content_id("export", [file for file in published.manifest["files"] if "rows" in file]):
+        yield f"manifest.json: the hash {str(named)[:SHOWN]} is not that of the tables it lists"
     there = {str(file.relative_to(published.folder)) for file in published.folder.rglob("*.parquet")}
     yield from (f"{path}: is there, but not listed" for path in sorted(there - set(listed)))
     card = published.folder / "README.md"
@@ -76,8 +95,21 @@ def schema(published: Published) -> Iterator[str]:
                 yield f"{table.path}: column {name} is {types[name]}, not {kind}"
         if (rows := row_count(published.folder / table.path)) != table.rows:
             yield f"{table.path}: {rows:,} rows, {table.rows:,} are listed"
+    yield from _counts_in_card(published)
     for row in read_rows(published, broken=True):
         yield f"{row.place}: {fault_of(row.config, row.fields)} is missing or of the wrong kind; no other check has it"
+
+
+def _counts_in_card(published: Published) -> Iterator[str]:
+    """Compare the numbers of rows that a card tells with those that are listed; any other text is left alone."""
+    card = published.folder / "README.md"
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    listed: Counter[tuple[str, str]] = Counter()
+    for table in published.tables:
+        listed[(table.config, table.split)] += table.rows
+    for name, split, told in _ROWS.findall(text):
+        if int(told.replace(",", "")) != listed[(name, split)]:
+            yield f"README.md: tells of {told} rows of {name} {split}, {listed[(name, split)]:,} are listed"
 
 
 def identities(published: Published) -> Iterator[str]:
@@ -92,38 +124,59 @@ def identities(published: Published) -> Iterator[str]:
         judged = (problem.verifier, problem.answer_type, problem.tolerance)
         if content_id("problem", problem.question, original, *judged) != problem.id:
             yield f"{row.place}: problem_id {problem.id} is not that of its question and original gold"
-        settled = row.fields.get("gold_status") in (None, "proved", "given", "confirmed")
-        if settled and original != problem.answer:
-            yield f"{row.place}: the answer is {problem.answer!r}, the {row.fields['gold_status']} gold {original!r}"
-        first = golds.setdefault(problem.id, Gold(problem.answer, problem.verifier, row.place))
+        yield from _status_faults(row, original)
+        about = content_id("about", {name: row.fields.get(name) for name in OF_PROBLEM if name != "question"})
+        first = golds.setdefault(problem.id, Gold(problem.answer, problem.verifier, about, row.place))
         if (first.answer, first.verifier) != (problem.answer, problem.verifier):
             yield f"{row.place}: the answer is {problem.answer!r}, at {first.place} {first.answer!r}"
+        elif first.about != about:
+            yield f"{row.place}: tells of its problem's making otherwise than {first.place} does"
+
+
+def _status_faults(row: Row, original: str | None) -> Iterator[str]:
+    """Compare how a gold was settled with the answer, the original gold and what made the problem."""
+    status, answer = row.fields.get("gold_status"), row.fields["answer"]
+    if status in (None, "proved", "given", "confirmed") and original != answer:
+        yield f"{row.place}: the answer is {answer!r}, the {status} gold {original!r}"
+    made = row.fields.get("provenance")
+    if status is None or made is None:
+        return
+    proved = row.fields["strategy"] in PROVING_STRATEGIES or made["generator"] in PROVING_GENERATORS
+    expected = "adopted" if original is None else "proved" if proved else "repaired" if original != answer else None
+    if status != expected and (expected is not None or status in ("proved", "adopted", "repaired")):
+        yield f"{row.place}: gold_status is {status}, which neither its answer nor its making bears out"
 
 
 def remade(published: Published) -> Iterator[str]:
     """Make every template problem again from its seed, where this version has the same generator."""
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     for row in read_rows(published):
         made = row.fields.get("provenance")
-        key = (row.fields["problem_id"], row.fields["answer"])
-        if row.fields.get("strategy") != "template" or not made or key in seen:
+        if not made or not str(made["generator"]).startswith(TEMPLATE):
             continue
+        told = {name: row.fields.get(name) for name in MADE}
+        told["question"] = question_of(row.fields, published.settings)
+        key = content_id("told", row.fields["problem_id"], told, made)
+        again = None if key in seen else _made_again(made)
         seen.add(key)
-        again = _made_again(row.fields, made)
-        question = question_of(row.fields, published.settings)
-        if again is not None and (again.question, again.answer) != (question, row.fields["answer"]):
-            yield f"{row.place}: its seed gives the answer {again.answer!r}, the row says {row.fields['answer']!r}"
+        for name in MADE if again is not None else ():
+            if told[name] != getattr(again, name):
+                gives = f"{getattr(again, name)!r:.{SHOWN}}"
+                yield f"{row.place}: its seed gives the {name} {gives}, the row says {told[name]!r:.{SHOWN}}"
+        if again is not None and again.provenance.parameters != made["parameters"]:
+            yield f"{row.place}: its seed gives other parameters"
 
 
-def _made_again(fields: dict[str, Any], made: dict[str, Any]) -> Problem | None:
+def _made_again(made: dict[str, Any]) -> Problem | None:
     """Return the problem that a template makes of a row's seed, None where that cannot be told."""
-    own = FAMILIES.get(fields["family"])
-    numbers = (made["seed"], made["index"], fields["level"])
-    if own is None or not all(isinstance(number, int) for number in numbers) or fields["level"] not in own.levels:
+    own = FAMILIES.get(str(made["generator"]).removeprefix(TEMPLATE))
+    numbers = (made["seed"], made["index"])
+    if own is None or not all(isinstance(number, int) for number in numbers):
         return None
-    again = family.generate_problem(own, *numbers)
-    same = (again.provenance.generator, again.provenance.generator_version)
-    return again if same == (made["generator"], made["generator_version"]) else None
+    level = LEVEL.search(str(made["parameters"]))
+    if level is None or int(level[1]) not in own.levels or made["generator_version"] != str(own.version):
+        return None
+    return family.generate_problem(own, *numbers, int(level[1]))
 
 
 def duplicates(published: Published) -> Iterator[str]:

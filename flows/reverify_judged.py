@@ -19,6 +19,7 @@ from pipeline.seeds import rng_for
 from pipeline.verifiers import VERSION, verify
 from pipeline.verifiers.golds import check_gold
 from pipeline.verifiers.worker import configure
+from pipeline.well_posed import fault_of
 
 AHEAD: Final = 256
 PATIENCE: Final = 4  # times the run's deadline: an answer that only came late is no difference
@@ -130,7 +131,8 @@ def completion_of(row: Row, text: str, reasoning: str | None = None) -> Completi
 
 
 def filters(judging: Judging) -> Iterator[str]:
-    """Replay the filters that a completion passes to become a trace, on the model's own text."""
+    """Replay the filters that a completion passes to become a trace, or the better side of a pair, on the model's own
+    text; an answer that the question gives away is among them."""
     settings = judging.settings
     if settings is None:
         return
@@ -139,13 +141,23 @@ def filters(judging: Judging) -> Iterator[str]:
         problem = problem_of(row.fields, settings)
         if problem is None:
             return []
-        reasoning, text = own_text(str(row.fields["completion"][-1]["content"]))
+        reasoning, text = own_text(str(row.fields[_sides(row)[0][0]][-1]["content"]))
         completion = completion_of(row, text, reasoning)
         verdict = Verdict(completion.id, problem.id, "correct", problem.answer, "", problem.verifier, VERSION)
         found = first_objection(problem, (completion, verdict), settings.select)
         return [f"{row.place}: {found.filter}: {found.reason}"] if found else []
 
-    yield from _in_threads(judging, check, rows_of(judging, "sft"))
+    yield from _in_threads(judging, check, (row for row in rows_of(judging) if row.config != "grpo"))
+
+
+def ill_posed(judging: Judging) -> Iterator[str]:
+    """Screen the imported questions again for being ill-posed; the others are proved, or examined when written."""
+    if judging.settings is None or not judging.settings.screen.ill_posed:
+        return
+    for row, problem in problems_of(judging):
+        fault = fault_of(problem.question) if problem.strategy == "imported" else None
+        if fault is not None:
+            yield f"{row.place}: {fault.name}: {fault.shown_by[:SHOWN]}"
 
 
 def own_text(trace: str) -> tuple[str | None, str]:

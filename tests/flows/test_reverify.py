@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.remeasure import FARTHEST, Asked, Counts, deviation
-from flows.reverify import Reverified, reverify, reverify_text
+from flows.reverify import NEEDS_SETTINGS, Reverified, reverify, reverify_text
 from pipeline.config import Band
 from pipeline.published import NotPublished, open_published
 from pipeline.records import Completion, Problem, Verdict, content_id
@@ -23,10 +25,11 @@ from pipeline.seeds import rng_for
 from pipeline.store import file_digest, write_table
 from pipeline.verifiers import verify
 from tests.fake_server import MODEL_NAME, serve
+from tests.flows.mixed import mixed_run
 from tests.flows.published import small_run
 from tests.flows.solver import Solver, config, golds
 
-__all__ = ["small_run"]
+__all__ = ["mixed_run", "small_run"]
 Rows = list[dict[str, Any]]
 
 
@@ -45,17 +48,21 @@ def test_a_release_an_export_and_a_run_have_no_difference(run: Run, whole: Path)
         found = reverify(str(place))
         assert found.equal, reverify_text(found)
         skipped = {outcome.check for outcome in found.outcomes if outcome.skipped}
-        assert skipped == {"contamination", "difficulty"}
+        assert skipped == {"contamination", "difficulty", *(["completion ids"] if place != whole else [])}
     assert reverify_text(found).endswith("no difference")
+
+
+@pytest.mark.slow
+def test_a_release_of_every_strategy_has_no_difference(mixed: Run, tmp_path: Path) -> None:
+    found = reverify(str(build_release(mixed, tmp_path / "release", ReleaseOptions("someone/mixed")).folder))
+    assert found.equal, reverify_text(found)
+    assert {outcome.check for outcome in found.outcomes if outcome.skipped} == {"contamination", "difficulty"}
 
 
 def test_an_export_without_its_run_says_what_it_cannot_check(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.folder / "export", tmp_path / "alone/export")
     found = reverify(str(tmp_path / "alone/export"))
-    assert {o.check: o.skipped for o in found.outcomes if "settings" in o.skipped}.keys() == {
-        "filters replayed",
-        "near duplicates",
-    }
+    assert {o.check: o.skipped for o in found.outcomes if "settings" in o.skipped}.keys() == NEEDS_SETTINGS
 
 
 def tampered(whole: Path, folder: Path, name: str, change: Callable[[Rows], Any], *, fixed: bool) -> Path:
@@ -75,6 +82,7 @@ def tampered(whole: Path, folder: Path, name: str, change: Callable[[Rows], Any]
         file |= {"path": path, "sha256": digest, "rows": len(rows)}
         for other in manifest["files"]:
             other["sha256"] = file_digest(folder / other["path"])
+        manifest["hash"] = content_id("export", [one for one in manifest["files"] if "rows" in one])
         (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
@@ -117,6 +125,61 @@ def call_it_right(rows: Rows) -> None:
     rows[0]["chosen"], rows[0]["rejected"] = rows[0]["rejected"], rows[0]["chosen"]
 
 
+def drop(rows: Rows) -> None:
+    del rows[0]
+
+
+def first(column: str, value: Any) -> Callable[[Rows], None]:
+    """Return what sets a column of the first row."""
+
+    def change(rows: Rows) -> None:
+        assert rows[0][column] != value
+        rows[0][column] = value
+
+    change.__name__ = f"{column} set"
+    return change
+
+
+def everywhere(column: str, value: Any) -> Callable[[Rows], None]:
+    """Return what sets a column of all rows of the first one's problem, so that they agree."""
+
+    def change(rows: Rows) -> None:
+        problem = rows[0]["problem_id"]
+        for row in (row for row in rows if row["problem_id"] == problem):
+            first(column, value)([row])
+
+    change.__name__ = f"{column} set everywhere"
+    return change
+
+
+def add_tokens(rows: Rows) -> None:
+    for row in rows:
+        row["completion_tokens"] += 1
+
+
+def another_prompt(rows: Rows) -> None:
+    rows[0]["prompt"][-1]["content"] = rows[1]["prompt"][-1]["content"] + " Be quick."
+
+
+def another_seed(rows: Rows) -> None:
+    rows[0]["provenance"]["seed"] += 1
+
+
+def claim_behaviour(rows: Rows) -> None:
+    rows[0]["tags"].append("behaviour:verification")
+
+
+def ill_posed(rows: Rows) -> None:
+    row, question = rows[0], "How many apples does the figure below show?"
+    judged = (row["verifier"], row["answer_type"], row["tolerance"])
+    row |= {"strategy": "imported", "question": question}
+    row["problem_id"] = content_id("problem", question, row["gold_original"], *judged)
+
+
+def give_away(rows: Rows) -> None:
+    rows[0]["question"] += f" The answer is {rows[0]['answer']}."
+
+
 TAMPERED: list[tuple[str, Callable[[Rows], Any], bool, set[str]]] = [
     ("sft", edit_text, False, {"hashes"}),
     ("sft", swap_gold, False, {"hashes", "problem ids and golds", "traces verified"}),
@@ -130,6 +193,27 @@ TAMPERED: list[tuple[str, Callable[[Rows], Any], bool, set[str]]] = [
     ("grpo", raise_rate, True, {"pass rates"}),
     ("sft", wrong_sum, True, {"filters replayed"}),
     ("preferences", call_it_right, True, {"traces verified"}),
+    ("sft", another_prompt, True, {"prompts"}),
+    ("grpo", another_prompt, True, {"prompts"}),
+    ("sft", drop, False, {"hashes", "schema"}),
+    ("sft", drop, True, {"schema"}),  # the card tells another number
+    ("sft", first("family", "ages"), True, {"problem ids and golds", "templates made again", "tags"}),
+    ("grpo", everywhere("family", "travel"), True, {"templates made again"}),
+    ("sft", first("level", 7), True, {"problem ids and golds", "templates made again"}),
+    ("sft", first("domain", "law"), True, {"problem ids and golds", "templates made again"}),
+    ("sft", another_seed, True, {"problem ids and golds", "templates made again"}),
+    ("sft", first("strategy", "written"), True, {"problem ids and golds", "templates made again"}),
+    ("sft", first("gold_status", "given"), True, {"problem ids and golds"}),
+    ("grpo", everywhere("gold_status", "adopted"), True, {"problem ids and golds"}),
+    ("sft", claim_behaviour, True, {"tags"}),
+    ("sft", first("tags", ["work_rate", "too easy"]), True, {"tags"}),
+    ("sft", first("model", "another/model"), True, {"completion ids"}),
+    ("sft", first("completion_id", "0" * 24), True, {"completion ids"}),
+    ("preferences", first("rejected_id", "0" * 24), True, {"completion ids"}),
+    ("sft", add_tokens, True, {"completion ids"}),
+    ("sft", ill_posed, True, {"questions screened"}),
+    ("sft", give_away, True, {"filters replayed"}),
+    ("preferences", give_away, True, {"filters replayed"}),
 ]
 
 
@@ -142,6 +226,20 @@ def test_each_tampering_is_found(
     assert found.keys() >= checks, found
     if fixed:
         assert "hashes" not in found
+
+
+def test_a_manifest_with_another_hash_is_found(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "copy")
+    manifest = json.loads((whole / "manifest.json").read_text())
+    (tmp_path / "copy/manifest.json").write_text(json.dumps(manifest | {"hash": "0" * 24}))
+    assert found_in(reverify(str(tmp_path / "copy"))).keys() == {"hashes"}
+
+
+def test_the_command_ends_with_1_where_anything_differs(whole: Path, tmp_path: Path) -> None:
+    copy = tampered(whole, tmp_path / "copy", "sft", edit_text, fixed=False)
+    for place, code, said in ((whole, 0, "no difference\n"), (copy, 1, "another hash")):
+        done = CliRunner().invoke(app, ["reverify", str(place), "--sample", "1"])
+        assert (done.exit_code, said in done.output) == (code, True), done.output
 
 
 def test_a_problem_in_two_splits_is_found(whole: Path, tmp_path: Path) -> None:
