@@ -53,8 +53,9 @@ class Repo:
 @dataclass
 class FakeHub:
     """What a test may look at and steer. `faults` are taken in order, by operation (create, preupload, token, batch,
-    upload, commit, tag, read): a status, "after" (it happens, then 500), "drop" (no answer), "kill" and "kill after"
-    (the client dies), "race" (somebody else commits first), "race ours" (to a file of ours)."""
+    upload, commit, tag, read): a status, if need be with a header ("429 Retry-After=7"), "after" (it happens, then
+    500), "drop" (no answer), "kill" and "kill after" (the client dies), "race" (somebody else commits first), "race
+    ours" (to a file of ours)."""
 
     url: str = ""
     repos: dict[str, Repo] = field(default_factory=dict)
@@ -136,8 +137,10 @@ class _Handler(Quiet, BaseHTTPRequestHandler):
         self._faulty(fault, answer) if fault else self._send(*answer())
 
     def _faulty(self, fault: str, answer: Callable[[], Answer]) -> None:
-        if fault.isdigit():
-            self._send(int(fault), {"error": f"fault {fault}"}, {"Retry-After": "1"} if fault == "429" else {})
+        if fault[0].isdigit():
+            status, _, header = fault.partition(" ")
+            name, _, value = header.partition("=")
+            self._send(int(status), {"error": f"fault {status}"}, {name: value} if name else {})
             return
         if fault in ("after", "kill after"):
             answer()
