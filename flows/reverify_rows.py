@@ -70,7 +70,11 @@ def completion_ids(published: Published) -> Iterator[str]:
     known: dict[str, tuple[Told, str]] = {}
     failed: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
     sound: set[tuple[str, str, str]] = set()
-    asked = _asked(published.manifest)
+    try:
+        asked, most = _asked(published.manifest), _most(published.manifest)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        yield "manifest.json: its models and teachers are not as gradatim lists them"
+        return
     for row in read_rows(published):
         for told in _completions(row):
             first, place = known.setdefault(told.id, (told, row.place))
@@ -78,7 +82,7 @@ def completion_ids(published: Published) -> Iterator[str]:
                 yield f"{row.place}: tells {told} of a completion, {place} {first}"
             elif told.made_by not in asked:
                 yield f"{row.place}: {told.made_by} is no model, revision and prompt that the manifest lists"
-            elif told.id in _ids(row, told, asked[told.made_by], _most(published.manifest)):
+            elif told.id in _ids(row, told, asked[told.made_by], most):
                 sound.add(told.made_by)
             elif len(failed[told.made_by]) < MOST_KEPT:
                 failed[told.made_by].append(f"{row.place}: {told.id} is not the id of a completion of it by that model")

@@ -228,11 +228,20 @@ def test_each_tampering_is_found(
         assert "hashes" not in found
 
 
-def test_a_manifest_with_another_hash_is_found(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        ({"hash": "0" * 24}, "hashes"),
+        ({"models": [{"model": 3}]}, "completion ids"),
+        ({"models": []}, "completion ids"),
+    ],
+    ids=str,
+)
+def test_a_changed_manifest_is_found(whole: Path, tmp_path: Path, change: dict[str, Any], check: str) -> None:
     shutil.copytree(whole, tmp_path / "copy")
     manifest = json.loads((whole / "manifest.json").read_text())
-    (tmp_path / "copy/manifest.json").write_text(json.dumps(manifest | {"hash": "0" * 24}))
-    assert found_in(reverify(str(tmp_path / "copy"))).keys() == {"hashes"}
+    (tmp_path / "copy/manifest.json").write_text(json.dumps(manifest | change))
+    assert found_in(reverify(str(tmp_path / "copy"), sample=1)).keys() == {check}
 
 
 def test_the_command_ends_with_1_where_anything_differs(whole: Path, tmp_path: Path) -> None:
