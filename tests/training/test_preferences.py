@@ -1,16 +1,15 @@
-"""preferences.py: two real steps of DPO, a whole round of TPO against a judge on loopback, and the mistakes."""
+"""preferences.py: two real steps of DPO, a training gone on with, and the mistakes; TPO: test_tpo.py."""
 
 import json
 import math
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
 from pipeline.config_files import parse_model
-from tests.fake_server import MODEL_NAME, serve
 from tests.training.examples import write_run
 from tests.training.tiny import keep_gradient, moved, tiny_student
 from training import preferences
@@ -67,6 +66,10 @@ def test_two_steps_of_dpo(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyP
     assert moved(student, out)
     tokenizer, _ = load_tokenizer(student)
     check_masks(tokenizer, seen)
+    for side in (side for step in seen for side in learned_sides(tokenizer, step)):
+        assert "6 times 7" in side.prompt
+        assert side.learned.startswith("<think>\n")
+        assert ("{42}" in side.learned, "{41}" in side.learned) == (side.chosen, not side.chosen)
 
     assert preferences.main(arguments) == 0
     assert len(seen) == 2, "a finished training is left alone"
@@ -98,14 +101,34 @@ def check_masks(tokenizer: Any, seen: list[dict[str, Any]]) -> None:
     assert len(seen) == 2
     for step in seen:
         (gradient,) = step["at"]
-        for tokens, mask, moving in zip(step["ids"], step["mask"].bool(), gradient.abs().sum(-1) > 0, strict=True):
-            learned = tokenizer.decode(tokens[mask])
-            assert learned.startswith("<think>\n")
-            assert learned.strip().endswith("<|im_end|>")
-            assert "6 times 7" not in learned
+        for mask, moving in zip(step["mask"].bool(), gradient.abs().sum(-1) > 0, strict=True):
             assert not moving[:-1][~mask[1:]].any(), "a token of the prompt or the padding is learned"
             assert moving[:-1][mask[1:]].any()
             assert not moving[-1]
+        for side in learned_sides(tokenizer, step):
+            assert side.prompt.startswith("<|im_start|>user\n")
+            assert side.prompt.endswith("<|im_end|>\n<|im_start|>assistant\n")
+            assert "<|im_start|>" not in side.learned
+            assert side.learned.endswith("<|im_end|>\n")
+
+
+class Side(NamedTuple):
+    """A completion as a step learned it."""
+
+    chosen: bool
+    prompt: str
+    learned: str
+
+
+def learned_sides(tokenizer: Any, step: dict[str, Any]) -> list[Side]:
+    """Return what a step had before the learned tokens and what it learned; TRL puts the chosen sides first."""
+    found = []
+    for place, (tokens, mask) in enumerate(zip(step["ids"], step["mask"].bool(), strict=True)):
+        start = int(mask.nonzero()[0])
+        found.append(
+            Side(2 * place < len(step["ids"]), tokenizer.decode(tokens[:start]), tokenizer.decode(tokens[mask]))
+        )
+    return found
 
 
 def test_pairs_are_read_without_what_any_run_holds_out(run: Path, tmp_path: Path) -> None:
@@ -137,60 +160,6 @@ def test_a_pair_that_would_be_cut_stops_the_training(
     config = write_config(tmp_path, data=[str(run)], dpo={**TINY, "max_length": 40})
     assert preferences.main(["--config", str(config)]) == 1
     assert "longer than max_length 40, so their answers would be cut" in capsys.readouterr().err
-
-
-class Judging:
-    """The student and the judge on one server: four thoughts with responses, and a judge that likes "Hello"."""
-
-    def __init__(self) -> None:
-        self.drawn = 0
-        self.shown: list[str] = []
-
-    def __call__(self, request: dict[str, Any]) -> str:
-        asked = request["messages"][-1]["content"]
-        if "Which response is better?" not in asked:
-            self.drawn += 1
-            said = [f"Hello there, {self.drawn}.", f"Go away, {self.drawn}.", ":", "no marks"][self.drawn % 4]
-            marks = "Here is my thought process:\npolite or not?\nHere is my response:\n"
-            return said if said == "no marks" else marks + said
-        self.shown.append(asked)
-        first, second = ("Hello" in part for part in asked.split("<<response B ", 1))
-        return "Because.\n" + ("[[C]]" if first == second else "[[A]]" if first else "[[B]]")
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_round_of_tpo(tmp_path: Path) -> None:
-    student = tiny_student(tmp_path / "tiny")
-    instructions = tmp_path / "instructions.jsonl"
-    names = ("Ann", "Bob", "Ann")
-    instructions.write_text("\n\n".join(json.dumps({"instruction": f"Greet {name}."}) for name in names))
-    judging = Judging()
-    with serve(judging) as server:
-        engine = {"kind": "openai", "endpoints": [server.url]}
-        config = write_config(
-            tmp_path,
-            tpo={"instructions": [str(instructions)], "completions": 8, "engine": engine, "served_as": MODEL_NAME},
-            judge={"model": MODEL_NAME, "engine": engine},
-        )
-        arguments = ["--config", str(config), "--set", "tpo.engine.concurrency=1"]
-        assert preferences.main(arguments) == 0
-        asked = len(server.requests)
-        assert preferences.main(arguments) == 0
-        assert len(server.requests) == asked, "what is recorded is asked for once"
-
-    report = json.loads((tmp_path / "out" / "round-1" / "round.json").read_text())
-    assert report["instructions"] == 2
-    assert report["completions"] == 16
-    assert report["non_answers"] == 8
-    assert report["pairs"] == 2
-    assert report["judge"]["asked"] == len(judging.shown) == 2 * 12
-    assert report["judge"]["flips"] == 0
-    assert not any("polite" in shown or "<<response A" not in shown for shown in judging.shown)
-    card = json.loads((tmp_path / "out" / "gradatim.json").read_text())
-    assert card["rows"]["train"] == 2
-    assert math.isfinite(card["metrics"]["last_loss"])
-    assert moved(student, tmp_path / "out")
 
 
 def test_a_reward_model_scores_responses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
