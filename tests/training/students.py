@@ -1,5 +1,6 @@
 """Students made on the spot: a byte-level tokenizer with any chat template, and a random Llama of two layers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,16 @@ def template(name: str) -> str:
     return (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8")
 
 
-def byte_tokenizer(chat_template: str, end: str = END) -> Any:
-    """One token per byte, and one for the end of turn, which is also the padding."""
+def byte_tokenizer(chat_template: str, end: str = END, merges: Sequence[tuple[str, str]] = ()) -> Any:
+    """One token per byte and per merge, and one for the end of turn, which is also the padding."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     start, end = special = [START, end]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: i for i, token in enumerate([*special, *alphabet])}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    vocabulary = {token: i for i, token in enumerate([*special, *alphabet, *map("".join, merges)])}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=list(merges)))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token=end, pad_token=end)
     tokenizer.add_special_tokens({"additional_special_tokens": [start]})

@@ -128,6 +128,16 @@ def test_an_end_of_turn_inside_a_completion_is_found() -> None:
         check(byte_tokenizer(template("smollm2")), [row(completion=hidden)])
 
 
+def test_a_token_that_reaches_from_the_prompt_into_the_completion_is_found() -> None:
+    """The text is the same, the tokens are not: the prompt's last line end and the completion's first are one token."""
+    given = row(completion="\n" + THINKING)
+    assert "1 of 1 drawn rows accepted" in check(byte_tokenizer(template("smollm2")), [given])[0]
+    merging = byte_tokenizer(template("smollm2"), merges=[("Ċ", "Ċ")])
+    with pytest.raises(PreflightError, match=r"starts generation with '\\n', the training text goes on with '\\n\\n<"):
+        check(merging, [given])
+    check(merging, [row()])
+
+
 @pytest.mark.parametrize(
     ("special", "changes", "reason"),
     [
