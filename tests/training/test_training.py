@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_torch_file
+from transformers import modeling_utils
 
 from tests.training.examples import problems, sft_row, write_run
 from tests.training.students import save_student, template
+from tests.training.tiny import moved
 from training import distill
 from training.exports import SftRow, read_sft
 from training.loss_mask import IGNORED, labels_of
@@ -26,6 +30,7 @@ from training.trainer import build_trainer, last_whole_checkpoint, load_model, l
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROWS = 16
+LAYERS = 2
 MARK = 123.0
 SCRIPT = Path(distill.__file__)
 
@@ -108,13 +113,45 @@ def test_two_steps_with_low_rank_adapters(config: Path, student: Path, merge: bo
     assert all(math.isfinite(card["metrics"][name]) for name in ("first_loss", "last_loss", "validation_loss"))
     adapter = output / "adapter" if merge else output
     assert (adapter / "adapter_model.safetensors").is_file()
+    trained = load_file(adapter / "adapter_model.safetensors")
+    outputs = {name for name in trained if "lora_B" in name}  # zero before the first step
+    assert outputs
+    assert {name for name in outputs if trained[name].any()} == outputs
     assert (output / "model.safetensors").is_file() == merge
     assert "hash of demo" in (output / "README.md").read_text()
     assert not list(output.rglob("*.bin"))
     if merge:
         before, after = weights(student), weights(output)
-        moved = {name for name in before if not (before[name] == after[name]).all()}
-        assert moved == {name for name in before if name.endswith("_proj.weight")}
+        changed = {name for name in before if not (before[name] == after[name]).all()}
+        assert changed == {name for name in before if name.endswith("_proj.weight")}
+
+
+def test_two_steps_with_gradient_checkpointing(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The activations are computed again, and the student is the same."""
+    again: list[object] = []
+    checkpoint = modeling_utils.checkpoint
+
+    def watched(*given: Any, **named: Any) -> Any:
+        again.append(given[0])
+        return checkpoint(*given, **named)
+
+    monkeypatch.setattr(modeling_utils, "checkpoint", watched)
+    command = ["--config", str(config), "--set", "sft.max_steps=2", "sft.precision=float32"]
+    assert distill.main([*command, f"output={config.parent / 'plain'}"]) == 0
+    assert not again
+    assert distill.main([*command, "sft.gradient_checkpointing=true"]) == 0
+    assert len(again) >= 2 * LAYERS
+    assert not moved(config.parent / "plain", config.parent / "out")
+
+
+def test_two_steps_in_bfloat16(config: Path, student: Path) -> None:
+    assert distill.main(["--config", str(config), "--set", "sft.max_steps=2", "sft.precision=bfloat16"]) == 0
+    output = config.parent / "out"
+    card = json.loads((output / "gradatim.json").read_text())
+    assert all(math.isfinite(card["metrics"][name]) for name in ("first_loss", "last_loss", "validation_loss"))
+    saved = load_torch_file(output / "model.safetensors")
+    assert {str(value.dtype) for value in saved.values()} == {"torch.bfloat16"}
+    assert moved(student, output)
 
 
 def tiny_trainer(student: Path, folder: Path, rows: list[SftRow], settings: Sft) -> tuple[Any, Any, list[Rendered]]:
