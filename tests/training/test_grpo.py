@@ -20,11 +20,11 @@ from training.exports import open_export
 from training.group_signal import step_reward, undecided, zero_variance
 from training.grpo_pool import draw, read_pool
 from training.grpo_settings import Grpo, GrpoConfig
-from training.rewards import Rewards
+from training.rewards import RewardFunction, Rewards, accuracy
 
 SHORT = canonical_json([{"kind": "no_commas"}, {"kind": "word_count", "relation": "at_most", "value": 1}])
 LENGTH = 12
-TINY = {
+TINY: dict[str, Any] = {
     "group_size": 4,
     "batch_size": 8,
     "max_completion_length": LENGTH,
@@ -34,6 +34,7 @@ TINY = {
     "checkpoint_steps": 1,
     "distribution": "curriculum",
 }
+COLOCATED = {"use_vllm": True, "vllm_mode": "colocate", "vllm_gpu_memory_utilization": 0.3}
 
 
 def pool_row(name: str, pass_rate: float, **changes: Any) -> dict[str, Any]:
@@ -97,17 +98,21 @@ def test_two_steps(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, a
     likely_end = {"use_vllm": False, "generation_kwargs": {"sequence_bias": [[[1], 3.0]]}}
     monkeypatch.setattr(grpo, "generation", lambda *_, **__: likely_end)
     seen = watch_steps(monkeypatch)
+    paid = watch_rewards(monkeypatch)
     arguments = ["--config", str(write_config(tmp_path, run)), *(["--rloo"] if algorithm == "rloo" else [])]
     assert grpo.main(arguments) == 0
 
     out = tmp_path / "out"
     steps = [json.loads(line) for line in (out / grpo.STEPS).read_text().splitlines()]
     assert len(steps) == 2
-    for step in steps:
+    assert len(paid) == 2
+    for step, (rewards, judged) in zip(steps, paid, strict=True):
         assert math.isfinite(step["loss"])
         assert math.isfinite(step["grad_norm"])
-        assert 0 <= step["groups/zero_variance"] <= 1
-        assert 0 <= step["rewards/undecided"] <= 1
+        assert step["groups/zero_variance"] == zero_variance(rewards, TINY["group_size"])
+        assert step["groups/zero_variance_accuracy"] == zero_variance(judged, TINY["group_size"])
+        assert step["rewards/undecided"] == undecided(judged) == undecided(rewards)
+    assert any(None in rewards and 1.0 in judged for rewards, judged in paid), "too little was judged to count"
     assert any(step["grad_norm"] > 0 for step in steps)
     assert moved(student, out)
     card = json.loads((out / "gradatim.json").read_text())
@@ -120,6 +125,24 @@ def test_two_steps(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, a
     assert grpo.main(arguments) == 0
     assert len(seen) == 2, "a finished training is left alone"
     assert grpo.main([*arguments, "--set", "seed=4"]) == 2
+
+
+def watch_rewards(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Rewards, Rewards]]:
+    """Note what every step's completions are paid, and what the verifier alone would pay."""
+    paid: list[tuple[Rewards, Rewards]] = []
+
+    def watched(settings: Grpo) -> RewardFunction:
+        reward = step_reward(settings)
+
+        def noted(**given: Any) -> Rewards:
+            rewards = reward(**given)
+            paid.append((rewards, accuracy(**given, max_completion_length=settings.max_completion_length)))
+            return rewards
+
+        return noted
+
+    monkeypatch.setattr(grpo, "step_reward", watched)
+    return paid
 
 
 def watch_steps(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
@@ -237,19 +260,25 @@ def test_the_preset_is_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "cuda", "expected"),
+    ("settings", "cuda", "installed", "expected"),
     [
-        (Grpo(), False, {"use_vllm": False}),
-        (Grpo(vllm="off"), True, {"use_vllm": False}),
-        (Grpo(vllm="colocate"), False, {"use_vllm": True, "vllm_mode": "colocate", "vllm_gpu_memory_utilization": 0.3}),
+        (Grpo(), False, True, {"use_vllm": False}),
+        (Grpo(), True, False, {"use_vllm": False}),
+        (Grpo(vllm_memory=0.4), True, True, {**COLOCATED, "vllm_gpu_memory_utilization": 0.4}),
+        (Grpo(vllm="off"), True, True, {"use_vllm": False}),
+        (Grpo(vllm="colocate"), False, False, COLOCATED),
         (
             Grpo(vllm="server", vllm_server="http://node:8000"),
+            True,
             True,
             {"use_vllm": True, "vllm_mode": "server", "vllm_server_base_url": "http://node:8000"},
         ),
     ],
 )
-def test_who_makes_the_completions(settings: Grpo, cuda: bool, expected: dict[str, Any]) -> None:
+def test_who_makes_the_completions(
+    monkeypatch: pytest.MonkeyPatch, settings: Grpo, cuda: bool, installed: bool, expected: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(grpo, "find_spec", lambda name: object() if installed and name == "vllm" else None)
     assert grpo.generation(settings, cuda=cuda) == expected
 
 
