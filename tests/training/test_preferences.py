@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +11,10 @@ import pytest
 import yaml
 
 from pipeline.config_files import parse_model
+from pipeline.errors import GradatimError
 from tests.training.examples import write_run
 from tests.training.tiny import keep_gradient, moved, tiny_student
-from training import preferences
+from training import dpo, outputs, preferences
 from training.exports import open_export
 from training.foreign_rows import ExportError
 from training.pairs import read_pairs, render_pairs, within_ratio
@@ -74,6 +76,32 @@ def test_two_steps_of_dpo(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyP
     assert preferences.main(arguments) == 0
     assert len(seen) == 2, "a finished training is left alone"
     assert preferences.main([*arguments, "--set", "dpo.beta=0.2"]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_killed_training_goes_on_from_its_checkpoint_and_ends_with_the_same_student(
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_student(tmp_path / "tiny")
+    seen = watch_steps(monkeypatch)
+    finish = outputs.finish
+    config = write_config(tmp_path, data=[str(run)], dpo={**TINY, "checkpoint_steps": 1})
+    arguments = ["--config", str(config)]
+    assert preferences.main([*arguments, "--set", f"output={tmp_path / 'whole'}"]) == 0
+
+    def killed(*_: object) -> None:
+        raise GradatimError("killed")
+
+    monkeypatch.setattr(dpo, "finish", killed)
+    assert preferences.main(arguments) == 1
+    shutil.rmtree(tmp_path / "out" / "checkpoints" / "checkpoint-2")
+    monkeypatch.setattr(dpo, "finish", finish)
+    assert preferences.main(arguments) == 0
+    assert f"Going on from {tmp_path / 'out' / 'checkpoints' / 'checkpoint-1'}" in capsys.readouterr().out
+    assert len(seen) == 2 + 2 + 1, "only the second step is made again"
+    assert (seen[1]["ids"] == seen[4]["ids"]).all()
+    assert not moved(tmp_path / "whole", tmp_path / "out")
 
 
 def watch_steps(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
