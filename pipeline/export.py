@@ -1,12 +1,12 @@
 """The export stage: traces and the calibrated pool in the form that TRL reads, split so that no problem crosses.
 
 export/sft holds conversational prompt and completion columns; export/grpo holds prompt, answer and the measured
-difficulty; export/preferences holds prompt, chosen and rejected. manifest.json lists every file with its hash;
-README.md is the card.
+difficulty; export/preferences holds prompt, chosen and rejected. manifest.json lists every file with its hash,
+and how the lengths of the training pairs compare; README.md is the card.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.card import card
 from pipeline.config import Export
 from pipeline.manifest import FileEntry, Unit
-from pipeline.preferences import PAIR_COLUMNS, length_line, shard_rows
+from pipeline.preferences import PAIR_COLUMNS, length_line, length_statistics, shard_rows
 from pipeline.progress import Track, track
 from pipeline.prompts import render_prompt
 from pipeline.records import Agreement, Assessment, Message, Problem, Trace, content_id
@@ -87,8 +87,9 @@ def export(run: Run) -> None:
     with track(STAGE, len(_SCHEMAS) * len(selected)) as progress:
         ancestor = ancestors(run)
         files = [file for name in _SCHEMAS for file in _write(run, name, ancestor, progress)]
-        progress.say(_pair_lengths(run))
-    _finish(run, work, files)
+        lengths = _pair_lengths(run)
+        progress.say(length_line(lengths))
+    _finish(run, work, files, lengths)
 
 
 def _write(run: Run, name: str, ancestor: Mapping[str, str], progress: Track) -> list[FileEntry]:
@@ -106,15 +107,16 @@ def _write(run: Run, name: str, ancestor: Mapping[str, str], progress: Track) ->
     return [FileEntry(path, counts[split], file_digest(run.folder / path)) for split, path in paths.items()]
 
 
-def _pair_lengths(run: Run) -> str:
+def _pair_lengths(run: Run) -> list[tuple[int, int]]:
     path = run.folder / "export" / "preferences" / "train.parquet"
     table = pq.read_table(path, columns=["chosen_tokens", "rejected_tokens"])
-    return length_line([(row["chosen_tokens"], row["rejected_tokens"]) for row in table.to_pylist()])
+    return [(row["chosen_tokens"], row["rejected_tokens"]) for row in table.to_pylist()]
 
 
-def _finish(run: Run, work: Work, files: list[FileEntry]) -> None:
+def _finish(run: Run, work: Work, files: list[FileEntry], lengths: Sequence[tuple[int, int]]) -> None:
     listed = [{"path": f.path.removeprefix("export/"), "rows": f.rows, "sha256": f.sha256} for f in files]
-    manifest = {"run": run.config.run, "hash": content_id("export", listed), "files": listed}
+    named = {"run": run.config.run, "hash": content_id("export", listed), "files": listed}
+    manifest = {**named, "preferences": length_statistics(lengths)}
     files.append(_text(run, "export/manifest.json", json.dumps(manifest, indent=2) + "\n"))
     files.append(_text(run, "export/README.md", card(run, files)))
     rows = sum(f.rows for f in files)

@@ -17,6 +17,7 @@ from flows.stages import STAGE_FUNCTIONS, run_stage
 from pipeline.config import Config, Stopping
 from pipeline.config_files import ConfigError
 from pipeline.journal import Journal
+from pipeline.preferences import length_statistics
 from pipeline.records import Assessment, Completion, Problem, Rejection, Trace
 from pipeline.report import funnel
 from pipeline.run import CountsDoNotBalance, Run, Work, create_run, open_run
@@ -97,6 +98,8 @@ def test_the_export_manifest_names_every_file_with_its_hash(finished: tuple[Run,
     for file in manifest["files"]:
         assert pq.ParquetFile(run.folder / "export" / file["path"]).metadata.num_rows == file["rows"]
         assert files(run)[f"export/{file['path']}"] == file["sha256"]
+    pairs = pq.read_table(run.folder / "export" / "preferences" / "train.parquet").to_pylist()
+    assert manifest["preferences"] == length_statistics([(p["chosen_tokens"], p["rejected_tokens"]) for p in pairs])
 
 
 def test_the_same_command_again_does_nothing(finished: tuple[Run, int]) -> None:
