@@ -42,7 +42,9 @@ test: check
 	$(BIN)/pytest -m slow
 
 browser:
-	apt-get install -y --no-install-recommends chromium
+	@for name in "$$GRADATIM_BROWSER" chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+	  [ -n "$$name" ] && command -v "$$name" && exit 0; done; \
+	apt-get update && apt-get install -y --no-install-recommends chromium
 
 bench: setup
 	for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -4,6 +4,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 const STEP = 20;
+const PRINTED = 3;
 let shown = STEP;
 
 function make(tag, kind, ...children) {
@@ -13,12 +14,16 @@ function make(tag, kind, ...children) {
   return element;
 }
 
+// A displayed formula has room around it; the empty lines that set it off in the source would double that.
+const displayed = (piece) => typeof piece === "number" && data.formulas[piece][1].startsWith('<math display="block"');
+
 function maths(pieces) {
   const text = make("span", "text");
   text.dir = "auto";
-  for (const piece of pieces) {
+  for (const [place, piece] of pieces.entries()) {
     if (typeof piece === "string") {
-      text.append(piece);
+      const left = displayed(pieces[place - 1]) ? piece.replace(/^\n+/, "") : piece;
+      text.append(displayed(pieces[place + 1]) ? left.replace(/\n+$/, "") : left);
     } else if (at("source").checked) {
       text.append(make("code", "", data.formulas[piece][0]));
     } else {
@@ -143,6 +148,23 @@ function startTheme() {
   say();
 }
 
+// Paper cannot be opened: everything is, but of the problems those that the reader has opened, or a few.
+function startPrinting() {
+  const opened = [];
+  addEventListener("beforeprint", () => {
+    const few = document.querySelector(".problem[open]") ? 0 : PRINTED;
+    const problems = [...document.querySelectorAll(".problem")].slice(0, few);
+    for (const box of [...document.querySelectorAll("section details:not(.problem, [open])"), ...problems]) {
+      box.open = true;
+      box.dispatchEvent(new Event("toggle")); // the browser's own comes too late
+      opened.push(box);
+    }
+  });
+  addEventListener("afterprint", () => {
+    for (const box of opened.splice(0)) box.open = false;
+  });
+}
+
 function start() {
   choices("verdict", data.problems.flatMap((problem) => Object.keys(problem.counts)));
   choices("family", data.problems.map((problem) => problem.family));
@@ -170,9 +192,7 @@ function start() {
       at("search").focus();
     }
   });
-  addEventListener("beforeprint", () => {
-    for (const box of document.querySelectorAll("section details:not(.problem)")) box.open = true;
-  });
+  startPrinting();
   at("filters").hidden = false;
   show();
 }

@@ -7,15 +7,19 @@ The run is made on the spot, four completions to a problem. Without a browser (m
 
 import argparse
 import resource
+import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
 from filters import FILTERS
 from filters.behaviours import BEHAVIOURS
 from pipeline.html_report import write_report
 from tests.flows.browser import browse, find_browser
 from tests.pipeline.made_run import make_run
+
+LONGEST_SECONDS: Final = 3.0
 
 
 def main() -> None:
@@ -38,7 +42,10 @@ def main() -> None:
             print("no browser here: not opened")
             return
         with browse(Path(scratch) / "profile", program) as page:
-            print(f"opened and drawn in {page.open(path):.2f} s; console: {page.console or 'silent'}")
+            opened = page.open(path)
+            print(f"opened and drawn in {opened:.2f} s; console: {page.console or 'silent'}")
+            if opened >= LONGEST_SECONDS or page.console:
+                sys.exit(f"it should open in less than {LONGEST_SECONDS:g} s and log nothing")
 
 
 if __name__ == "__main__":
