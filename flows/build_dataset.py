@@ -16,6 +16,7 @@ from flows.stages import plan, run_stage
 from pipeline.config import load_config
 from pipeline.errors import GradatimError
 from pipeline.manifest import run_lock
+from pipeline.progress import say
 from pipeline.report import funnel, funnel_markdown, write_funnel
 from pipeline.run import create_run, open_run
 from pipeline.show import traces_markdown
@@ -30,9 +31,13 @@ class StageFailed(GradatimError):
 
 
 def may_be_retried(_task: Any, _run: Any, state: Any) -> bool:
-    """A teacher that is away for a moment is worth waiting for; a wrong name or a broken file is not."""
+    """A teacher that is away for a moment is worth waiting for, and it is said; a wrong name or a broken file is not.
+    Prefect asks where there are tries left."""
     error = state.result(raise_on_failure=False)
-    return isinstance(error, StageFailed) and isinstance(error.__cause__, TeacherUnavailable)
+    retried = isinstance(error, StageFailed) and isinstance(error.__cause__, TeacherUnavailable)
+    if retried:
+        say(f"{error}; tried again in {RETRY_DELAY_SECONDS} s")
+    return retried
 
 
 @task(

@@ -105,9 +105,14 @@ class Endpoint:
         if failure.overloaded:
             self.limit, self.ramping = max(1.0, self.limit * DECREASE), False
         if self.failing_rounds >= OPEN_AFTER:
-            doubled = FIRST_OPEN_SECONDS * 2.0 ** min(self.failing_rounds - OPEN_AFTER, 16)
-            self.rests_until = max(self.rests_until, now + min(doubled, LONGEST_OPEN_SECONDS))
-            self.limit, self.ramping = 1.0, True
+            self.open_breaker(now)
+
+    def open_breaker(self, now: float) -> None:
+        """Let it rest for now, for longer the more rounds have failed."""
+        self.failing_rounds = max(self.failing_rounds, OPEN_AFTER)
+        doubled = FIRST_OPEN_SECONDS * 2.0 ** min(self.failing_rounds - OPEN_AFTER, 16)
+        self.rests_until = max(self.rests_until, now + min(doubled, LONGEST_OPEN_SECONDS))
+        self.limit, self.ramping = 1.0, True
 
 
 class Try(NamedTuple):

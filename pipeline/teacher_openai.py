@@ -7,7 +7,8 @@ How many requests an endpoint gets at once, and which one is next, is concurrenc
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,12 +20,14 @@ from openai import AsyncOpenAI
 
 from pipeline import config
 from pipeline.concurrency import Endpoint, Endpoints, Failure
+from pipeline.progress import say
 from pipeline.records import FinishReason
 from pipeline.seeds import rng_for
 from pipeline.teacher import SERVED, Answered, Request, TeacherError, TeacherUnavailable, split_reasoning
 
 FIRST_WAIT_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 30.0
+GREETING_SECONDS: Final = 30.0
 TOO_MANY: Final = 429
 PASSING: Final = (408, TOO_MANY)
 OVERLOADED: Final = (*PASSING, 502, 503, 504, 529)
@@ -37,7 +40,11 @@ class OpenAITeacher:
     engine = "openai"
 
     def __init__(
-        self, settings: config.Teacher | config.Writer, engine: config.OpenAIEngine, clients: dict[str, AsyncOpenAI]
+        self,
+        settings: config.Teacher | config.Writer,
+        engine: config.OpenAIEngine,
+        clients: dict[str, AsyncOpenAI],
+        away: Collection[str] = (),
     ) -> None:
         self.model = settings.model
         self.revision = settings.revision or SERVED
@@ -45,7 +52,11 @@ class OpenAITeacher:
         self.window = engine.concurrency * len(clients)  # the most there can be; requests wait for room in `answer`
         self._settings = engine
         self._clients = clients
-        self._endpoints = Endpoints([Endpoint(url, engine.concurrency) for url in clients], engine.patience_seconds)
+        endpoints = [Endpoint(url, engine.concurrency) for url in clients]
+        for endpoint in endpoints:
+            if endpoint.url in away:
+                endpoint.open_breaker(time.monotonic())
+        self._endpoints = Endpoints(endpoints, engine.patience_seconds)
 
     @property
     def retries(self) -> int:
@@ -100,7 +111,7 @@ class OpenAITeacher:
         except (openai.APIResponseValidationError, json.JSONDecodeError) as error:
             raise Failure(f"not a chat completion: {_first_line(error)}") from error
         except openai.APIStatusError as error:
-            if error.status_code not in PASSING and error.status_code < 500:
+            if not _passes(error.status_code):
                 raise TeacherError(f"{url}: {_first_line(error)}") from error
             raise Failure(
                 _first_line(error),
@@ -109,6 +120,10 @@ class OpenAITeacher:
                 retry_after=retry_after(error.response.headers.get("retry-after")),
             ) from error
         return _read(response)
+
+
+def _passes(status: int) -> bool:
+    return status in PASSING or status >= 500
 
 
 def _response_format(request: Request) -> Any:
@@ -155,29 +170,41 @@ def _first_line(error: object) -> str:
 async def open_openai(
     settings: config.Teacher | config.Writer, engine: config.OpenAIEngine
 ) -> AsyncIterator[OpenAITeacher]:
-    """Connect to every endpoint and see that it serves the model."""
+    """Connect to every endpoint and see that it serves the model; one that is away begins with an open breaker.
+
+    Raises TeacherUnavailable if all are away, TeacherError if one is not what the configuration says.
+    """
     key = os.environ.get(engine.api_key_env, "none")
     clients = {
         url: AsyncOpenAI(base_url=url, api_key=key, timeout=engine.timeout_seconds, max_retries=0)
         for url in engine.endpoints
     }
     try:
-        for url, client in clients.items():
-            await _greet(url, client, settings.model)
-        yield OpenAITeacher(settings, engine, clients)
+        wait = min(engine.timeout_seconds, GREETING_SECONDS)
+        greetings = (_greet(url, client.with_options(timeout=wait), settings.model) for url, client in clients.items())
+        away = {url: why for url, why in zip(clients, await asyncio.gather(*greetings), strict=True) if why}
+        told = "; ".join(f"{url}: no answer ({why})" for url, why in away.items())
+        if len(away) == len(clients):
+            raise TeacherUnavailable(f"{told}; is the server running there?")
+        if away:
+            say(f"{len(away)} of {len(clients)} endpoints left out until they answer: {told}")
+        yield OpenAITeacher(settings, engine, clients, away)
     finally:
         for client in clients.values():
             await client.close()
 
 
-async def _greet(url: str, client: AsyncOpenAI, model: str) -> None:
-    """Ask for the list of models once, so that a wrong address or name is known before anything is sent."""
+async def _greet(url: str, client: AsyncOpenAI, model: str) -> str | None:
+    """Ask for the list of models once, so that a wrong address or name is known before anything is sent. Returns why
+    the server is away, or None."""
     try:
         served = [m.id async for m in client.models.list()]
     except openai.APIConnectionError as error:
-        cause = _first_line(error.__cause__) or _first_line(error)
-        raise TeacherError(f"{url}: no answer ({cause}); is the server running there?") from error
+        return _first_line(error.__cause__) or _first_line(error)
     except (openai.APIStatusError, openai.APIResponseValidationError, json.JSONDecodeError, AttributeError) as error:
+        if isinstance(error, openai.APIStatusError) and _passes(error.status_code):
+            return _first_line(error)
         raise TeacherError(f"{url}: not an OpenAI-compatible server: {_first_line(error)}") from error
     if model not in served:
         raise TeacherError(f"{url}: does not serve {model}; it serves {', '.join(served) or 'nothing'}")
+    return None

@@ -92,7 +92,9 @@ def test_each_mistake_is_one_line_with_its_exit_code(tmp_path: Path, prefect_hom
         runs = tmp_path / name
         path = yaml_of(config(runs, "http://127.0.0.1:9/v1", count=COUNT), tmp_path / "config.yaml")
         done = gradatim("build", str(path), *arguments, prefect_home=prefect_home)
-        lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("solve: opening")]
+        said = done.stderr.strip().splitlines()
+        assert sum(line.endswith("; tried again in 20 s") for line in said) == (2 if name == "unreachable" else 0)
+        lines = [line for line in said if not line.startswith("solve: opening") and "; tried again" not in line]
         assert done.returncode == code, (name, done.stderr)
         assert len(lines) == 1, (name, done.stderr)
         assert message.format(columns=tmp_path / "columns.jsonl") in lines[0]

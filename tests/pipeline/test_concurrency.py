@@ -68,6 +68,17 @@ def test_the_breaker_opens_probes_and_closes() -> None:
     assert (one.state(now), int(one.limit)) == ("closed", 2)
 
 
+def test_a_breaker_that_is_open_from_the_start_lets_one_probe_through_and_closes() -> None:
+    one = endpoint()
+    one.open_breaker(5.0)
+    assert (one.state(5.9), one.has_room(5.9)) == ("open", False)
+    assert (one.state(6.0), one.has_room(6.0)) == ("half-open", True)
+    one.in_flight = 1
+    assert not one.has_room(6.0)
+    one.succeed(6.0, 7.0)
+    assert (one.state(7.0), int(one.limit)) == ("closed", 2)
+
+
 def test_it_rests_as_long_as_it_asks() -> None:
     one = endpoint()
     one.fail(Failure("Error code: 429", overloaded=True, refused=True, retry_after=7), 0.0, 1.0)

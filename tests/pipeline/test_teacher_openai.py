@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.concurrency import Monitored
 from pipeline.config import OpenAIEngine, Sampling, Teacher
 from pipeline.records import Completion, Provenance, make_problem
 from pipeline.teacher import TeacherError, TeacherUnavailable, make_request, open_teacher, split_reasoning
@@ -144,20 +146,47 @@ def test_a_refusal_is_not_tried_again() -> None:
         solve(settings([server.url]))
 
 
-def test_nobody_listens_there() -> None:
+@contextmanager
+def nobody() -> Iterator[str]:
+    """An address where nobody listens."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-        with pytest.raises(TeacherError) as caught:
-            solve(settings([url]))
-    assert f"{url}: no answer" in str(caught.value)
-    assert "is the server running there?" in str(caught.value)
+        yield f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_nobody_listens_there(count: int) -> None:
+    with ExitStack() as stack:
+        urls = [stack.enter_context(nobody()) for _ in range(count)]
+        with pytest.raises(TeacherUnavailable) as caught:
+            solve(settings(urls))
+    assert all(f"{url}: no answer" in str(caught.value) for url in urls)
+    assert str(caught.value).endswith("is the server running there?")
     assert "\n" not in str(caught.value)
+
+
+def test_an_endpoint_that_is_away_at_the_start_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    async def load_at_the_start(urls: list[str]) -> str:
+        async with open_teacher(settings(urls)) as teacher:
+            assert isinstance(teacher, Monitored)
+            return teacher.load()
+
+    with serve(echo) as good, nobody() as dead:
+        load = asyncio.run(load_at_the_start([dead, good.url]))
+        capsys.readouterr()
+        completions = solve(settings([dead, good.url]))
+    assert [place.partition(" ")[2] for place in load.split(", ")] == ["0/1 open", "0/4"]
+    assert [c.text for c in completions] == [f"answer to: {p.question}" for p in PROBLEMS]
+    assert len(good.requests) == len(PROBLEMS)
+    (told,) = (line for line in capsys.readouterr().err.splitlines() if "left out" in line)
+    assert told.startswith(f"1 of 2 endpoints left out until they answer: {dead}: no answer (")
 
 
 def test_another_model_is_served() -> None:
     with serve(echo) as server, pytest.raises(TeacherError, match="does not serve other/model; it serves fake/model"):
         solve(settings([server.url], model="other/model"))
+    with serve(echo) as server, nobody() as dead, pytest.raises(TeacherError, match="does not serve other/model"):
+        solve(settings([dead, server.url], model="other/model"))
 
 
 def test_two_endpoints_share_the_work_and_one_may_die() -> None:
