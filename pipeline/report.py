@@ -101,7 +101,7 @@ def funnel_markdown(rows: Sequence[StageCounts]) -> str:
 
 
 def tokens_per_second(run: Run) -> tuple[int, float]:
-    """Return all completion tokens of the run, and the rate over the sessions that ended (loading not counted)."""
+    """Return all completion tokens of the run, and the rate over its sessions (loading not counted)."""
     sessions = run.manifest.of_stage("session")
     seconds = sum(unit.seconds for unit in sessions)
     rate = sum(unit.tokens for unit in sessions) / seconds if seconds else 0.0

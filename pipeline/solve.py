@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from pipeline import config
 from pipeline.budget import Spending
@@ -25,6 +26,8 @@ from pipeline.stopping import same_model
 from pipeline.store import read_records
 from pipeline.teacher import Request, Teacher, complete, identity_of, open_teacher
 from pipeline.verifiers.worker import configure
+
+RECORD_EVERY_SECONDS: Final = 10.0
 
 
 def solve(run: Run, teacher_index: int) -> None:
@@ -137,15 +140,17 @@ async def _solve(run: Run, index: int, works: list[tuple[Work, Unit]], spending:
     opened = time.monotonic()
     async with open_teacher(settings) as teacher:
         with track(f"solve {settings.model}", total) as progress:
-            session = Session(progress, teacher, spending, loading=time.monotonic() - opened)
+            session = Session(progress, teacher, spending, run, index, loading=time.monotonic() - opened)
             shards = _shards(run, index, works)
             requests = Requests(_first_requests(shards, session), spending)
             try:
-                await side_by_side(min(teacher.window, total), lambda: _work_through(teacher, requests, session))
+                await side_by_side(
+                    min(teacher.window, total), lambda: _work_through(teacher, requests, session), session.keep_time
+                )
             finally:
                 for shard in session.begun:
                     shard.journal.close()
-                session.record(run, index)
+                session.record()
     unfinished = [shard for shard in session.begun if not shard.committed]
     if unfinished:
         say(f"solve {settings.model}: stopped by budget: {spending.reached}")
@@ -161,13 +166,16 @@ class Session:
     progress: Track
     teacher: Teacher
     spending: Spending
+    run: Run
+    index: int
     loading: float
     completions: int = 0
     tokens: int = 0
     begun: list[Shard] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
+        number = sum(unit.shard.startswith(f"{self.index}-") for unit in self.run.manifest.of_stage("session"))
+        self.work = Work("session", f"{self.index}-{number}", "", time.monotonic())
         self.spending.start()
 
     def begin(self, shard: Shard) -> None:
@@ -178,18 +186,24 @@ class Session:
         self.completions += 1
         self.tokens += completion.completion_tokens
         self.spending.count(completion)
-        speed = f"{self.tokens / (time.monotonic() - self.started):,.0f} tokens/s"
+        speed = f"{self.tokens / (time.monotonic() - self.work.started):,.0f} tokens/s"
         busy = self.teacher.load() if isinstance(self.teacher, Monitored) else ""
         self.progress.advance(note=", ".join(text for text in (speed, busy) if text))
 
-    def record(self, run: Run, teacher_index: int) -> None:
-        """Note the session in the manifest; it holds no files and no stage waits for it."""
-        number = sum(unit.shard.startswith(f"{teacher_index}-") for unit in run.manifest.of_stage("session"))
-        work = Work("session", f"{teacher_index}-{number}", "", self.started)
+    async def keep_time(self) -> None:
+        """Record the session again and again: a killed process has then spent what it had by the last time."""
+        while True:
+            await asyncio.sleep(RECORD_EVERY_SECONDS)
+            self.record()
+
+    def record(self) -> None:
+        """Note in the manifest what the session has come to, in place of what it said before; it holds no files and no
+        stage waits for it."""
         details = {"loading_seconds": f"{self.loading:.1f}"}
         if isinstance(self.teacher, Monitored):
             details["retries"] = str(self.teacher.retries)
-        run.commit(work, {}, taken=self.completions, kept=self.completions, tokens=self.tokens, details=details)
+        done = self.completions
+        self.run.commit(self.work, {}, taken=done, kept=done, tokens=self.tokens, details=details)
 
 
 class Requests:
@@ -257,12 +271,21 @@ async def _work_through(teacher: Teacher, requests: Requests, session: Session) 
         requests.done((shard, request) for request in more)
 
 
-async def side_by_side(count: int, work: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Run `count` workers to their end; the first failure of a teacher or a disk stops them all and is what the
-    caller sees."""
+async def _idle() -> None:
+    """Do nothing."""
+
+
+async def side_by_side(
+    count: int,
+    work: Callable[[], Coroutine[None, None, None]],
+    beside: Callable[[], Coroutine[None, None, None]] = _idle,
+) -> None:
+    """Run `count` workers to their end, and `beside` for as long; the first failure of a teacher or a disk stops them
+    all and is what the caller sees."""
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(count):
-                group.create_task(work())
+            other = group.create_task(beside())
+            await asyncio.gather(*[group.create_task(work()) for _ in range(count)], return_exceptions=True)
+            other.cancel()
     except* GradatimError as errors:
         raise errors.exceptions[0] from None

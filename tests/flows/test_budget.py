@@ -2,7 +2,11 @@
 higher budget goes on without asking for anything twice."""
 
 import json
+import shutil
+import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +14,11 @@ import pytest
 
 from flows.stages import build, run_stage
 from pipeline.budget import budget_notes
-from pipeline.config import Budget
+from pipeline.config import Budget, Config
+from pipeline.manifest import Manifest
 from pipeline.records import Completion, Rejection
 from pipeline.report import StageCounts, funnel, write_funnel
-from pipeline.run import Run, create_run
+from pipeline.run import Run, create_run, open_run
 from pipeline.store import iterate_records
 from tests.fake_server import FakeServer, serve
 from tests.flows.mixed import MixedModel, mixed_config
@@ -115,6 +120,74 @@ def test_a_killed_run_has_spent_what_is_in_its_journals(tmp_path: Path) -> None:
         run = build(settings.model_copy(update={"budget": Budget(tokens=1000)}))
         assert 1000 <= tokens(run) < 1000 + 2 * 41
         assert asked_twice(server) <= 4  # those in flight
+
+
+class Clock:
+    """Stands for the module time where minutes are counted; every answer takes one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answers = 0
+        for module in ("budget", "run", "solve"):
+            monkeypatch.setattr(f"pipeline.{module}.time", self)
+
+    def monotonic(self) -> float:
+        return 60.0 * self.answers
+
+
+def slow_solver(settings: Config, clock: Clock, at: dict[int, Callable[[], None]]) -> Callable[[dict[str, Any]], str]:
+    """Answer in a minute by the clock, one request at a time; `at` is what happens before answers of these numbers."""
+    solver, lock = Solver(golds(settings)), threading.Lock()
+
+    def answer(body: dict[str, Any]) -> str:
+        with lock:
+            at.get(clock.answers, lambda: None)()
+            clock.answers += 1
+        return solver(body)
+
+    return answer
+
+
+def test_minutes_are_those_of_all_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    settings = config(tmp_path, "http://unused", count=COUNT, budget={"minutes": 20})
+    with serve(slow_solver(settings, clock, {})) as server:
+        settings = config(tmp_path, server.url, count=COUNT, budget={"minutes": 20})
+        run = create_run(settings)
+        for stage in ("generate", "screen"):
+            run_stage(stage, run.folder)
+        server.faults = [""] * 12 + ["400"]
+        with pytest.raises(Exception, match="400"):
+            run_stage("solve", run.folder)
+        assert 8 <= clock.answers <= 16
+        server.faults = []
+        (said,) = budget_notes(build(settings))
+    assert said.startswith("minutes 2")
+    assert 20 <= clock.answers <= 20 + 2 * 4  # at the end of either session up to four answers are on their way
+    spent = [unit.seconds / 60 for unit in open_run(run.folder).manifest.of_stage("session")]
+    assert len(spent) == 2
+    assert clock.answers - 2 * 4 <= sum(spent) <= clock.answers
+
+
+def test_minutes_of_a_session_that_is_killed_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    monkeypatch.setattr("pipeline.solve.RECORD_EVERY_SECONDS", 0.01)
+    settings = config(tmp_path / "killed", "http://unused", count=COUNT)
+
+    def kill() -> None:
+        """Copy the folder as a kill would leave it, once the tenth minute is in the manifest."""
+        end = time.monotonic() + 20
+        while not any(u.seconds >= 600 for u in Manifest(settings.folder).of_stage("session")):
+            assert time.monotonic() < end, "the session is not recorded while it goes on"
+            time.sleep(0.01)
+        shutil.copytree(settings.folder, tmp_path / "copy" / settings.run)
+
+    with serve(slow_solver(settings, clock, {10: kill})) as server:
+        build(config(tmp_path / "killed", server.url, count=COUNT))
+        sent = len(server.requests)
+        again = build(config(tmp_path / "copy", server.url, count=COUNT, budget={"minutes": 10}))
+        assert len(server.requests) == sent
+    (said,) = budget_notes(again)
+    assert said == "minutes 10.0 of 10"
 
 
 @pytest.mark.slow
