@@ -3,8 +3,8 @@
     python -m tests.chaos.campaign --kills 200 --seed 0 --log FILE
 
 Each run is killed several times, goes on by the same command, and is compared with the undisturbed run when it has
-finished. Every line of the log is one kill or one finished run as JSON; the last is the summary. Exit 1 if anything is
-wrong.
+finished; where a kill struck the gradatim command, that command finishes it too. Every line of the log is one kill or
+one finished run as JSON; the last is the summary, which is printed as well. Exit 1 if anything is wrong.
 """
 
 import argparse
@@ -34,6 +34,8 @@ GRADATIM_EVERY: Final = 12  # one kill in so many is of the whole command with P
 SECONDS_PER_ANSWER: Final = 0.01
 LINGER_SECONDS: Final = 20.0
 LONG_STAGES: Final = ("solve", "generate")
+LONG_FORM: Final = 100  # so many kills strike in every stage
+NAMES: Final[dict[tuple[str, ...], str]] = {DRIVER: "plain", GRADATIM: "gradatim"}
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -51,30 +53,49 @@ class Campaign:
     runs: int = 0
     in_flight: int = 0
     sent_again: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    equal: int = 0
     stages: Counter[str] = field(default_factory=Counter)
     programs: Counter[str] = field(default_factory=Counter)
+    finishers: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
 
     def summary(self) -> dict[str, Any]:
-        """Return the counts, for the last line of the log."""
+        """Return the counts, for the last line of the log and the block that is printed."""
         return {
             "kills": self.kills,
-            "runs": self.runs,
-            "stages": dict(self.stages.most_common()),
-            "programs": dict(self.programs),
-            "in flight at the kills": self.in_flight,
-            "sent again": self.sent_again,
+            "by stage": dict(self.stages.most_common()),
+            "by program": dict(self.programs),
+            "runs finished by": dict(self.finishers),
+            "requests in flight at the kills": self.in_flight,
+            "requests sent again": self.sent_again,
+            "rows lost": self.lost,
+            "rows doubled": self.duplicated,
+            "content hash equal": f"{self.equal} of {self.runs} runs",
+            "wall time": f"{time.monotonic() - self.began:,.0f} s",
             "wrong": self.wrong,
         }
 
 
+def block(summary: dict[str, Any]) -> str:
+    """Return a summary in lines for the screen."""
+    return "\n".join(f"{name:<32}{_words(value)}" for name, value in summary.items())
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {count}" for name, count in value.items())
+    return "; ".join(value) or "nothing" if isinstance(value, list) else str(value)
+
+
 def draw_moments(rng: random.Random, config: Config, count: int) -> list[Moment]:
-    """Draw moments in the order of the plan: every stage is as likely as any other, and so is each of its rounds."""
+    """Draw moments in the order of the plan: every stage as often as any other, each of its rounds equally likely."""
     order = plan(config)
-    places = []
-    for _ in range(count):
-        stage = rng.choice(sorted(set(order)))
-        places.append(rng.choice([place for place, name in enumerate(order) if name == stage]))
+    names = sorted(set(order))
+    stages = [name for _ in range(0, count, len(names)) for name in rng.sample(names, len(names))][:count]
+    places = [rng.choice([place for place, name in enumerate(order) if name == stage]) for stage in stages]
     most = {place: 25 if order[place] in LONG_STAGES else 3 for place in places}
     return [Moment(place + 1, rng.randint(0, most[place]), rng.uniform(0, 0.04)) for place in sorted(places)]
 
@@ -88,6 +109,7 @@ def run_killed(campaign: Campaign, seed: int, number: int, kills: int) -> None:
     path.write_text(config.model_dump_json(), encoding="utf-8")
     campaign.server.requests.clear()
     in_flight = 0
+    finisher: tuple[str, ...] = DRIVER
     for moment in draw_moments(rng, config, kills):
         with_prefect = (campaign.kills + 1) % GRADATIM_EVERY == 0
         program = GRADATIM if with_prefect else DRIVER
@@ -95,10 +117,12 @@ def run_killed(campaign: Campaign, seed: int, number: int, kills: int) -> None:
         with started(path, config.folder, program=program) as build:
             if build.wait_for(at):
                 in_flight += _kill(campaign, build, number, program)
-    with started(path, config.folder) as build:
+                finisher = GRADATIM if with_prefect else finisher
+    with started(path, config.folder, program=finisher) as build:
         code = build.finish()
         said = build.said
     campaign.runs += 1
+    campaign.finishers[NAMES[finisher]] += 1
     _compare(campaign, config, number, in_flight, f"exit {code}: {said[-500:]}" if code else "")
     shutil.rmtree(runs)
 
@@ -111,7 +135,7 @@ def _kill(campaign: Campaign, build: Build, number: int, program: tuple[str, ...
     left = lingering(children, LINGER_SECONDS)
     for child in left:
         child.kill()
-    stage, kind = stage_hit(build), " ".join(program[1:])
+    stage, kind = stage_hit(build), NAMES[program]
     out = len(set(map(key_of, campaign.server.requests))) - len(recorded_ids(build.folder))
     campaign.kills += 1
     campaign.in_flight += out
@@ -136,6 +160,9 @@ def _compare(campaign: Campaign, config: Config, number: int, in_flight: int, fa
         faults.append(f"{len(campaign.model.unknown)} requests that the undisturbed run does not make")
         campaign.model.unknown.clear()
     campaign.sent_again += found.sent_again
+    campaign.lost += found.lost
+    campaign.duplicated += found.duplicated
+    campaign.equal += found.hash_equal
     campaign.wrong += [f"run {number}: {fault}" for fault in faults]
     campaign.log({"run": number, "finished": True, **found._asdict(), "in flight at the kills": in_flight})
 
@@ -150,6 +177,9 @@ def run_campaign(kills: int, seed: int, log: Log, folder: Path) -> Campaign:
         while campaign.kills < kills:
             run_killed(campaign, seed, number, min(KILLS_PER_RUN, kills - campaign.kills))
             number += 1
+    missed = set(plan(expected.run.config)) - set(campaign.stages)
+    if kills >= LONG_FORM and missed:
+        campaign.wrong.append(f"no kill in {', '.join(sorted(missed))}")
     log(campaign.summary())
     return campaign
 
@@ -160,14 +190,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log", type=Path, required=True)
     arguments = parser.parse_args()
-    began = time.monotonic()
     with arguments.log.open("w", encoding="utf-8") as out, tempfile.TemporaryDirectory() as scratch:
 
         def log(entry: dict[str, Any]) -> None:
             print(json.dumps(entry), file=out, flush=True)
 
         campaign = run_campaign(arguments.kills, arguments.seed, log, Path(scratch))
-    print(f"{json.dumps(campaign.summary(), indent=2)}\n{time.monotonic() - began:,.0f} s")
+    print(block(campaign.summary()))
     return 1 if campaign.wrong else 0
 
 

@@ -36,11 +36,19 @@ class Build:
     """A build in a process of its own; what it prints is in files beside its configuration."""
 
     def __init__(
-        self, config: Path, folder: Path, *, program: tuple[str, ...] = DRIVER, flags: tuple[str, ...] = ()
+        self,
+        config: Path,
+        folder: Path,
+        *,
+        program: tuple[str, ...] = DRIVER,
+        flags: tuple[str, ...] = (),
+        first_on_path: Path = ROOT,
     ) -> None:
         self.folder = folder
         self._out, self._error = config.with_suffix(".out"), config.with_suffix(".err")
-        prefect = {
+        own = {
+            "DO_NOT_TRACK": "1",
+            "PYTHONPATH": os.pathsep.join([str(first_on_path), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
             "PREFECT_HOME": str(config.parent / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
@@ -49,7 +57,7 @@ class Build:
             self.process = subprocess.Popen(
                 [sys.executable, *program, str(config), *flags],
                 cwd=ROOT,
-                env={**os.environ, "DO_NOT_TRACK": "1", **prefect},
+                env={**os.environ, **own},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=error,

@@ -1,13 +1,11 @@
-"""A build without Prefect, for the campaign: python -m tests.chaos.driver CONFIG [--clock-jumps] [--largest-file BYTES]
+"""A build without Prefect, for the campaign: python -m tests.chaos.driver CONFIG [--largest-file BYTES]
 
 Says each stage on standard output as it begins, and fails as `gradatim build` does: one line, exit 1.
 """
 
 import argparse
-import itertools
 import resource
 import sys
-import time
 from pathlib import Path
 
 from flows.stages import plan, run_stage
@@ -16,8 +14,6 @@ from pipeline.errors import GradatimError
 from pipeline.manifest import run_lock
 from pipeline.report import funnel, write_funnel
 from pipeline.run import create_run, open_run
-
-DAY = 86_400.0
 
 
 def build(path: Path) -> None:
@@ -32,21 +28,11 @@ def build(path: Path) -> None:
         write_funnel(run, funnel(run))
 
 
-def let_the_clock_jump() -> None:
-    """Make the wall clock leap a day forth or back at every look; the monotonic clock goes on."""
-    real, leaps = time.time, itertools.cycle((DAY, -DAY, 0.0, 400 * DAY))
-    time.time = lambda: real() + next(leaps)
-    time.time_ns = lambda: int(time.time() * 1e9)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path)
-    parser.add_argument("--clock-jumps", action="store_true")
     parser.add_argument("--largest-file", type=int)
     arguments = parser.parse_args()
-    if arguments.clock_jumps:
-        let_the_clock_jump()
     if arguments.largest_file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (arguments.largest_file, resource.RLIM_INFINITY))
     try:
