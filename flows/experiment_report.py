@@ -117,7 +117,7 @@ def _groups(card: Facts) -> float | None:
     settings = card.get("config", {}).get("grpo")
     if settings is None:
         return None
-    completions = settings["batch_size"] * settings["gradient_accumulation"]
+    completions = float(settings["batch_size"] * settings["gradient_accumulation"])
     return float(card["metrics"]["steps"]) * completions / float(settings["group_size"])
 
 

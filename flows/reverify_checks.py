@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from filters.solvability import PROVING_GENERATORS, PROVING_STRATEGIES
 from generators.templates import FAMILIES, family
 from pipeline.export import difficulty_bin
 from pipeline.pass_rate import decide, interval
@@ -22,6 +21,7 @@ from pipeline.published import Published, Row, fault_of, problem_of, question_of
 from pipeline.records import Problem, content_id
 from pipeline.release_rows import KEYS, type_name
 from pipeline.store import file_digest
+from pipeline.verifiers.golds import PROVING_GENERATORS, PROVING_STRATEGIES
 from pipeline.verifiers.notation import string_key
 
 # What a row says of its problem: all rows of the problem have to say the same, and its template makes the same.
