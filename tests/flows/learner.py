@@ -4,6 +4,9 @@ import random
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow.parquet as pq
+
+from flows.star_traces import TRACES
 from pipeline.prompts import HINT
 from pipeline.star_settings import StarConfig
 from tests.fake_server import MODEL_NAME
@@ -62,3 +65,9 @@ def star_settings(folder: Path, url: str, student: Path, **changes: Any) -> Star
         "sft": {"max_length": 1024, "batch_size": 1, "epochs": 1, "learning_rate": 0.01, "checkpoint_steps": 1},
     }
     return StarConfig.model_validate(content | changes)
+
+
+def trained_rows(settings: StarConfig, number: int = 1) -> list[dict[str, Any]]:
+    """What a round's student is trained on, row by row."""
+    rows: list[dict[str, Any]] = pq.read_table(settings.folder(number) / TRACES).to_pylist()
+    return rows

@@ -1,23 +1,17 @@
-"""STaR: what a round trains on, the measured leaks, and that SIGKILL in any step neither loses nor repeats a round."""
+"""STaR: what a round trains on, the measured leaks, and the mistakes; with real trainings: test_star_training.py."""
 
-import json
-import math
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from flows.star_report import Round, cells, finished_rounds, rounds_markdown
-from flows.star_rounds import STATE, StarError, begin, load_star, open_star, run_step, steps_left
+from flows.star_report import Round, cells
+from flows.star_rounds import StarError, begin, load_star, open_star, run_step, steps_left, student_settings
 from flows.star_runs import CLOSED_BOOK, GENERATE, RATIONALISE, answering_model, run_config
-from flows.star_traces import RATIONALISED, TRACES, collect, run_of, unsolved
+from flows.star_traces import RATIONALISED, collect, run_of, unsolved
 from generators.run_source import run_shards
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.explain import explain
@@ -28,27 +22,16 @@ from pipeline.star_settings import StarConfig
 from pipeline.store import iterate_records
 from pipeline.teacher import TeacherError
 from tests.fake_server import FakeServer, serve
-from tests.flows.learner import COMPLETIONS, COUNT, HINT_MARK, KINDS, Learner, learner, star_settings
+from tests.flows.learner import COMPLETIONS, COUNT, HINT_MARK, KINDS, Learner, learner, star_settings, trained_rows
 from tests.training.students import save_student, template
-from tests.training.tiny import moved
 from training.exports import read_sft
-from training.loss_mask import IGNORED, labels_of
+from training.loss_mask import IGNORED
+from training.settings import StudentConfig
 from training.templates_check import render
-from training.trainer import load_tokenizer
+from training.trainer import build_trainer, load_model, load_tokenizer
 
 EACH = COUNT // len(KINDS)
 PRESET = Path(__file__).parents[2] / "training" / "configs" / "star.yaml"
-HERE = """
-import sys
-from pathlib import Path
-from flows.star_rounds import begin, finish, load_star, run_step, steps_left
-settings = load_star(Path(sys.argv[1]))
-begin(settings)
-for number, step in steps_left(settings):
-    print(f"round {number}: {step}", flush=True)
-    run_step(step, settings.output, number)
-finish(settings)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +52,6 @@ def gathered(tmp_path_factory: pytest.TempPathFactory, student: Path) -> Gathere
         for step in (GENERATE, RATIONALISE, CLOSED_BOOK):
             run_step(step, settings.output, 1)
     return settings, collect(settings, 1), model, server
-
-
-def trained_rows(settings: StarConfig, number: int = 1) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = pq.read_table(settings.folder(number) / TRACES).to_pylist()
-    return rows
 
 
 def kinds_of(rows: list[dict[str, Any]], model: Learner) -> list[str]:
@@ -137,18 +115,30 @@ def test_the_closed_book_asks_anew_and_may_decide(gathered: Gathered) -> None:
     assert kinds_of(trained_rows(settings), model) == sorted(["easy", "later"] * EACH)
 
 
-def test_the_prompt_is_masked_in_what_is_trained_on(gathered: Gathered, student: Path) -> None:
+@pytest.mark.slow
+def test_the_prompt_is_masked_in_what_is_trained_on(gathered: Gathered, student: Path, tmp_path: Path) -> None:
+    """In the batches of a trainer of the round's own configuration: what is learned is the trace, and it alone."""
     settings = gathered[0]
     collect(settings, 1)
+    config = StudentConfig.model_validate(student_settings(settings, 1))
     tokenizer, special = load_tokenizer(student)
-    rows = render(tokenizer, special.stops, read_sft([settings.folder(1) / TRACES]).train)
+    rows = read_sft(config.data).train
+    rendered = render(tokenizer, special.stops, rows)
+    model = load_model(student, config.sft.precision)
+    trainer = build_trainer(
+        model, tokenizer, rendered, [], settings=config.sft, max_length=1024, folder=tmp_path, seed=config.seed
+    )
+    learned = []
+    for batch in trainer.get_train_dataloader():
+        for tokens, labels in zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True):
+            first = next(place for place, label in enumerate(labels) if label != IGNORED)
+            assert labels[first:] == tokens[first:]
+            prompt = tokenizer.decode(tokens[:first])
+            assert "Solve the problem step by step" in prompt and prompt.endswith("<|im_start|>assistant\n")
+            assert HINT_MARK not in tokenizer.decode(tokens)
+            learned.append(tokenizer.decode(labels[first:]))
     assert len(rows) == 6
-    for row in rows:
-        labels = labels_of(row)
-        masked = tokenizer.decode([t for t, label in zip(row.tokens, labels, strict=True) if label == IGNORED])
-        assert "Solve the problem step by step" in masked
-        assert HINT_MARK not in tokenizer.decode(row.tokens)
-        assert set(labels[: row.prompt_length]) == {IGNORED} != set(labels[row.prompt_length :])
+    assert sorted(learned) == sorted(f"{row.completion[0].content}<|im_end|>\n" for row in rows)
 
 
 def test_a_step_that_is_done_asks_for_nothing(gathered: Gathered) -> None:
@@ -269,132 +259,3 @@ def test_a_training_does_not_outlive_the_command_that_started_it() -> None:
     assert process.stdout is not None and process.stdout.readline() == "started\n"
     process.kill()
     process.communicate(timeout=60)  # ends when nobody holds the other end any more
-
-
-# From here on real, tiny trainings.
-
-Whole = tuple[StarConfig, Path, subprocess.CompletedProcess[str]]
-
-
-def environment(folder: Path) -> dict[str, str]:
-    patience = {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300"}  # a busy machine is no failure
-    return {**os.environ, **patience, "PREFECT_HOME": str(folder / "prefect"), "OMP_NUM_THREADS": "1"}
-
-
-def gradatim(config: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "flows.cli", "star", str(config)]
-    return subprocess.run(
-        command, capture_output=True, text=True, env=environment(config.parent), timeout=400, check=False
-    )
-
-
-def yaml_file(settings: StarConfig, folder: Path) -> Path:
-    path = folder / "star.yaml"
-    path.write_text(settings.model_dump_json())
-    return path
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, student: Path) -> Whole:
-    """Two rounds by the command, undisturbed, and the same command again without any server."""
-    folder = tmp_path_factory.mktemp("whole")
-    with serve(learner()) as server:
-        settings = star_settings(folder, server.url, student)
-        path = yaml_file(settings, folder)
-        done = gradatim(path)
-    assert done.returncode == 0, done.stderr + done.stdout
-    return settings, path, done
-
-
-@pytest.mark.slow
-def test_two_rounds_train_from_the_base_and_move_it(whole: Whole, student: Path) -> None:
-    settings, _, done = whole
-    first, second = finished_rounds(settings.output)
-    assert (first.round, second.round) == (1, 2)
-    # What was re-solved closed book in round 1 is solved without a hint in round 2.
-    assert (first.generate.solved, second.generate.solved) == (EACH, 2 * EACH)
-    assert second.revision == resolve(str(settings.student_of(1))).revision
-    for one in (first, second):
-        folder = settings.student_of(one.round)
-        card = json.loads((folder / "gradatim.json").read_text())
-        assert card["base"]["name"] == str(student)
-        assert card["rows"]["train"] == one.rows_trained_on == one.traces
-        assert all(math.isfinite(card["metrics"][name]) for name in ("first_loss", "last_loss"))
-        assert one.training["steps"] == one.traces
-        assert moved(student, folder)
-    assert (settings.output / "student").resolve() == settings.student_of(2).resolve()
-    assert resolve(str(settings.output / "student")).revision == resolve(str(settings.student_of(2))).revision
-    assert "STaR" in done.stdout and "training/evaluate.py --models" in done.stdout
-    page = (settings.output / "star.md").read_text()
-    assert rounds_markdown([first, second]) in page
-    assert [one["round"] for one in json.loads((settings.output / "star.json").read_text())["rounds"]] == [1, 2]
-
-
-@pytest.mark.slow
-def test_the_same_command_again_does_nothing(whole: Whole) -> None:
-    settings, path, _ = whole
-    before = {p: p.stat().st_mtime_ns for p in settings.output.rglob("*") if p.is_file() and p.name[0] != "."}
-    again = gradatim(path)  # the server is gone
-    assert again.returncode == 0, again.stderr
-    assert "nothing to do: all rounds are finished" in again.stdout
-    after = {p: p.stat().st_mtime_ns for p in before}
-    assert {p.name for p in before if before[p] != after[p]} <= {STATE, "star.json", "star.md"}
-
-
-KILLS = (
-    "round-1/generate/solve/*.jsonl",
-    "round-1/rationalise/solve/*.jsonl",
-    "round-1/closed_book/solve/*.jsonl",
-    "round-1/student/checkpoints/checkpoint-*/trainer_state.json",
-    "round-2/generate/solve/*.jsonl",
-)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_sigkill_in_each_step_loses_and_repeats_nothing(whole: Whole, tmp_path: Path, student: Path) -> None:
-    """The traces are those of the undisturbed run, in the same order; no request is sent again but those in flight."""
-    with serve(learner(), seconds_per_answer=0.1) as server:
-        settings = star_settings(tmp_path, server.url, student)
-        path = yaml_file(settings, tmp_path)
-        begun = [kill_when(settings.output, pattern, path) for pattern in KILLS]
-        final = subprocess.run(here(path), capture_output=True, text=True, env=environment(tmp_path), check=False)
-    assert final.returncode == 0, final.stderr
-    assert begun[-1].splitlines()[0] == "round 1: generate" and "round 2: generate" in begun[-1]
-    assert final.stdout.splitlines()[0] == "round 2: generate"  # the finished round is not begun again
-    for number in (1, 2):
-        assert comparable(settings, number) == comparable(whole[0], number)
-    assert [one.traces for one in finished_rounds(settings.output)] == [
-        one.traces for one in finished_rounds(whole[0].output)
-    ]
-    seeds = [body["seed"] for body in server.requests]
-    in_flight = settings.engine.concurrency if settings.engine.kind == "openai" else 0
-    assert len(seeds) - len(set(seeds)) <= in_flight * len(KILLS)
-    assert len(finished_rounds(settings.output)) == 2
-    assert (settings.output / "student").resolve() == settings.student_of(2).resolve()
-
-
-def here(path: Path) -> list[str]:
-    return [sys.executable, "-c", HERE, str(path)]
-
-
-def kill_when(output: Path, pattern: str, path: Path) -> str:
-    """Start the rounds, kill them as soon as the file is there and holds something; return what they said."""
-    process = subprocess.Popen(here(path), env=environment(path.parent), stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 300
-    while not any(found.stat().st_size for found in output.glob(pattern)):
-        assert process.poll() is None, f"ended before {pattern} was there"
-        assert time.monotonic() < deadline, pattern
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    said, _ = process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    return said
-
-
-def comparable(settings: StarConfig, number: int) -> list[dict[str, Any]]:
-    """A round's rows without the ids of requests: they name the student's content, which holds the time it took."""
-    return [
-        {name: value for name, value in row.items() if name != "completion_id"}
-        for row in trained_rows(settings, number)
-    ]
