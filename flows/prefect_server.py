@@ -13,34 +13,18 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+from pipeline.guard import end_with_us
+
 SECONDS_TO_END: Final = 15.0
-_GUARD: Final = """
-import select, signal, sys
-sys.stdin.buffer.read()  # nothing is ever written: it ends when the flow's process does
-for number in (signal.SIGTERM, signal.SIGKILL):
-    try:
-        signal.pidfd_send_signal(3, number)
-    except ProcessLookupError:
-        break
-    select.select([3], [], [], 5)
-"""
 _guarded: set[int] = set()
 
 
 def end_server_with_us() -> None:
-    """Have a small process wait for the end of this one and end its temporary server then, if it has one."""
+    """Let this process's temporary server, if it has one, end with it."""
     pid = _temporary_server()
-    if pid is None or pid in _guarded or not hasattr(os, "pidfd_open"):
-        return
-    _guarded.add(pid)
-    server = os.pidfd_open(pid)
-    reading, _writing = os.pipe()  # the other end closes when this process is gone, however it goes
-    quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
-    given = [(os.POSIX_SPAWN_DUP2, reading, 0), (os.POSIX_SPAWN_DUP2, server, 3)]
-    command = [sys.executable, "-I", "-S", "-c", _GUARD]
-    os.posix_spawn(sys.executable, command, os.environ, file_actions=[*given, *quiet], setsid=True)
-    os.close(reading)
-    os.close(server)
+    if pid is not None and pid not in _guarded:
+        _guarded.add(pid)
+        end_with_us(pid)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ crashes on seeds with it), both cores bound. On a GPU vLLM's own defaults stand.
 """
 
 import gc
+import logging
 import os
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import config
+from pipeline.guard import children_end_with_us
 from pipeline.models import ModelFolder, resolve
 from pipeline.teacher import Answered, Request, TeacherError, split_reasoning
 
@@ -33,6 +35,7 @@ class VllmTeacher:
         self._engine = engine
         self._tokenizer = tokenizer
         self._log = log
+        self.died = False
 
     async def answer(self, request: Request) -> Answered:
         from vllm.v1.engine.exceptions import EngineDeadError
@@ -44,8 +47,12 @@ class VllmTeacher:
             ):
                 final = output
         except EngineDeadError as error:
-            tail = self._log.read_text(errors="replace")[-4000:]
-            raise TeacherError(f"{self.model}: vLLM's engine died; what is finished is kept\n{tail}") from error
+            self.died = True
+            lines = self._log.read_text(errors="replace").strip().splitlines()
+            last = f" ({lines[-1][:200]}; its log: {self._log})" if lines else " (killed, or out of memory?)"
+            raise TeacherError(
+                f"{self.model}: vLLM's engine died{last}; what is finished is kept, the same command goes on"
+            ) from error
         completion = final.outputs[0]
         reasoning, text = split_reasoning(completion.text)
         return Answered(
@@ -100,8 +107,10 @@ async def open_vllm(settings: config.Teacher | config.Writer, engine: config.Vll
     model = resolve(settings.model, revision=settings.revision)
     prepare_environment(engine)
     log = Path(tempfile.gettempdir()) / f"gradatim-vllm-{os.getpid()}.log"
-    with _stderr_in(log):
+    with _stderr_in(log), children_end_with_us():
         llm = _start(model, engine)
+    # Of an engine that dies this process knows nothing more than the one line that `answer` raises.
+    logging.getLogger("vllm").setLevel(logging.CRITICAL)
     from transformers import AutoTokenizer
 
     teacher = VllmTeacher(model, engine, llm, AutoTokenizer.from_pretrained(model.path), log)
@@ -113,7 +122,8 @@ async def open_vllm(settings: config.Teacher | config.Writer, engine: config.Vll
         teacher.forget_engine()
         del llm
         gc.collect()
-        log.unlink(missing_ok=True)
+        if not (teacher.died and log.stat().st_size):
+            log.unlink()
 
 
 def _start(model: ModelFolder, engine: config.VllmEngine) -> Any:
@@ -171,6 +181,7 @@ def _on_cpu() -> bool:
 def prepare_environment(engine: config.VllmEngine) -> None:
     """Set what vLLM reads from the environment; what the user has set already stands."""
     defaults = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    defaults["VLLM_LOGGING_STREAM"] = "ext://sys.stderr"  # which _stderr_in keeps
     if _on_cpu():
         cores = sorted(os.sched_getaffinity(0))
         defaults["VLLM_CPU_KVCACHE_SPACE"] = str(engine.kv_cache_gib)
