@@ -18,8 +18,8 @@ MONEY: Themed = {
     "gain": ("{a} earns {n} by washing cars", "{a} gets {n} as a birthday gift", "{a} sells an old book for {n}"),
     "lose": ("{a} spends {n} on a ticket", "{a} pays {n} for a repair", "{a} buys a bag for {n}"),
     "give": ("{a} gives {n} to {b}",),
-    "use": ("{a} spends {part} of their own money on a present",),
-    "part": ("{a} gives {part} of their own money to {b}",),
+    "use": ("{a} spends {part} of the money that {a} has on a present",),
+    "part": ("{a} gives {b} {part} of the money that {a} has",),
     "double": ("an aunt gives {a} exactly as much money as {a} already has",),
     "split": (
         "{a} divides all of their own money into three equal shares, keeps one and gives one to each of the other two",
@@ -29,8 +29,8 @@ TOKENS: Themed = {
     "gain": ("{a} wins {n} from the bank", "{a} draws a card worth {n}"),
     "lose": ("{a} pays {n} to the bank", "{a} lands on a trap and loses {n} to the bank"),
     "give": ("{a} pays {n} to {b}",),
-    "use": ("{a} must return {part} of their own tokens to the bank",),
-    "part": ("{a} must hand {part} of their own tokens to {b}",),
+    "use": ("{a} must return {part} of the tokens that {a} has to the bank",),
+    "part": ("{a} must hand {b} {part} of the tokens that {a} has",),
     "double": ("the bank doubles the number of {a}'s tokens",),
     "split": ("{a} must deal out all of their own tokens equally to the three players, {a} included",),
 }
@@ -38,8 +38,8 @@ STICKERS: Themed = {
     "gain": ("{a} opened a packet of {n}", "{a} was given {n} by a neighbour"),
     "lose": ("{a} gave {n} to a cousin", "{a} lost {n} on the way to school"),
     "give": ("{a} gave {n} to {b}",),
-    "use": ("{a} gave {part} of their own stickers to a cousin",),
-    "part": ("{a} gave {part} of their own stickers to {b}",),
+    "use": ("{a} gave a cousin {part} of the stickers that {a} had",),
+    "part": ("{a} gave {b} {part} of the stickers that {a} had",),
     "double": ("{a} won as many stickers as {a} already had",),
     "split": (
         "{a} split all of their own stickers into three equal piles, kept one and gave one to each of the others",
@@ -235,7 +235,7 @@ def _days(p: Story) -> str:
 def _game(p: Story) -> str:
     turns = "; ".join(f"({i}) {event}" for i, event in enumerate(_events(p, TOKENS, "tokens"), 1))
     if p.starts[0]:
-        question = f"How many tokens does {p.names[p.asked]} hold when a board game is stopped?"
+        question = f"How many tokens does {p.names[p.asked]} hold at the end of a board game?"
         return f"{question} At first, {_holdings(p, 'holds', 'tokens')}. The turns are, in this order: {turns}."
     return (
         f"With how many tokens did {p.names[0]} begin a board game? At first, {_holdings(p, 'holds', 'tokens')}. "
@@ -271,7 +271,7 @@ def _purse(p: Story) -> str:
 FAMILY = Family(
     name="budget_story",
     domain="arithmetic",
-    version=2,
+    version=3,
     answer_type="integer",
     levels=(1, 2, 3, 4),
     sample=sample,

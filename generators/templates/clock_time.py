@@ -119,7 +119,7 @@ def _train(p: Journey) -> str:
 def _coach(p: Journey) -> str:
     times = f"sets off at {_clock_24(p.start)} and arrives at {_clock_24(p.end)}{_day(p)}."
     if not p.stops:
-        return f"A coach {times} {p.name} is on board all the way. How many minutes is that?"
+        return f"A coach {times} {p.name} is on board all the way. For how many minutes is {p.name} on board?"
     breaks = f"a break of {_stops(p)}" if len(p.stops) == 1 else f"{WORDS[len(p.stops)]} breaks, of {_stops(p)}"
     return (
         f"{p.name} drives a coach that {times}{_zone(p)} On the way {p.name} takes {breaks}; otherwise the coach never "
@@ -147,7 +147,7 @@ def _sentence_end(text: str) -> str:
 FAMILY = Family(
     name="clock_time",
     domain="time",
-    version=1,
+    version=2,
     answer_type="integer",
     levels=(1, 2, 3, 4, 5),
     sample=sample,

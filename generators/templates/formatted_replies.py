@@ -227,10 +227,11 @@ def _subject(p: Reply) -> str:
 
 def _more(p: Reply) -> list[str]:
     """The rules beside the shape, as sentences."""
+    marks = "" if p.rules[0][0] == "keys" else ", where the mark at the start of each point counts as one"
     texts = {
         "include": "The word{s} {words} must appear.",
         "exclude": "The word{s} {words} must appear nowhere.",
-        "words": "The whole reply may have at most {value} words.",
+        "words": f"The whole reply may have at most {{value}} words{marks}.",
         "characters": "The whole reply may have at most {value} characters, spaces included.",
         "ending": 'The last line must end with "{value}"',
     }
@@ -273,7 +274,7 @@ def _rules_last(p: Reply) -> str:
 FAMILY = Family(
     name="formatted_replies",
     domain="instruction following",
-    version=1,
+    version=2,
     answer_type=None,
     levels=(1, 2, 3, 4),
     sample=sample,

@@ -168,7 +168,7 @@ def _rows(p: Task) -> str:
 
 def _pupil(p: Task) -> str:
     one, other = _given(p)
-    start = f"A pupil is not sure of a result for {_wanted(p)}, where {one} and {other}."
+    start = f"A pupil wants to check the result that they found for {_wanted(p)}, where {one} and {other}."
     return f"{start} What is the correct result? {_form(p)}"
 
 

@@ -44,7 +44,7 @@ TEXTS: dict[Kind, tuple[str, ...]] = {
         "Find {measure} of the mixture.",
     ),
     "add": (
-        "{name} has {first}. How many {units} of {sort_b} must be added to it so that the mixture has {wanted}?",
+        "{name} has {first}. How many {units} of {sort_b} must be added so that the mixture has {wanted}?",
         "A recipe asks for {sort_a} and {sort_b} in such amounts that the mixture has {wanted}. {name} uses {first}. "
         "How many {units} of {sort_b} are then needed?",
         "How many {units} of {sort_b} does {name} need to turn {first} into a mixture with {wanted}?",
@@ -194,7 +194,7 @@ def _wording(i: int) -> Callable[[Mixture], str]:
 FAMILY = Family(
     name="mixture",
     domain="ratios",
-    version=1,
+    version=2,
     answer_type="rational",
     levels=(1, 2, 3, 4),
     sample=sample,

@@ -84,7 +84,7 @@ def _convert_plain(p: Digits) -> str:
 
 def _convert_index(p: Digits) -> str:
     return (
-        f"The index of a number says in which base its digits are to be read. Find the digits of "
+        f"The subscript of a number names the base in which its digits are to be read. Write "
         f"${_given(p)[0]}_{{{p.source}}}$ in base {NAMES[p.target]}.{_form(p)}"
     )
 

@@ -114,7 +114,7 @@ def is_valid(p: Travel) -> bool:
     if p.kind == "meeting":
         return answer.denominator <= 2
     if p.kind == "catching up":
-        return answer.denominator <= 6 and Fraction(1, 4) <= answer <= 6
+        return answer.denominator <= 6 and Fraction(1, 4) <= answer <= 2
     if p.kind == "average":
         whole = all(60 * d % v == 0 for d, v in zip(p.distances, p.speeds, strict=True))
         return whole and answer.denominator <= 15
@@ -196,7 +196,7 @@ def _wording(i: int) -> Callable[[Travel], str]:
 FAMILY = Family(
     name="travel",
     domain="rates",
-    version=2,
+    version=3,
     answer_type="rational",
     levels=(1, 2, 3, 4),
     sample=sample,

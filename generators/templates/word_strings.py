@@ -266,7 +266,7 @@ def _plain(p: Task) -> str:
 
 
 def _steps(p: Task) -> str:
-    rule = _rule(p, "First it selects {keep}.", "Then each of these is {change}.", "It returns {result}.")
+    rule = _rule(p, "First it selects {keep}.", "Then each of these is {change}.", "Then it returns {result}.")
     rule = rule.replace("Then each of these", "First each word") if p.keep[0] == "all" else rule
     return (
         f"The function {p.name} takes one argument, a string, which {TEXT}. {rule} "
@@ -295,7 +295,7 @@ def _example_first(p: Task) -> str:
 FAMILY = Family(
     name="word_strings",
     domain="programming",
-    version=1,
+    version=2,
     answer_type=None,
     levels=(1, 2, 3, 4),
     sample=sample,
