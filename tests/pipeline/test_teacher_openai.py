@@ -126,7 +126,7 @@ RETRY_AFTER = [
     ("nan", None),
     ("inf", None),
     ("-3", None),
-    (format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), None),
+    ("Sun, 06 Nov 1994 08:49:37 GMT", None),
 ]
 
 
