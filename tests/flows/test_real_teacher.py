@@ -128,7 +128,8 @@ def test_killed_engine_then_killed_parent_then_it_goes_on(tmp_path: Path) -> Non
     assert 0 < out <= WINDOW
 
     third = solving.start()
-    assert third.wait(timeout=1200) == 0, third.communicate()[1]
+    _, errors = third.communicate(timeout=1200)
+    assert third.returncode == 0, errors
     sent = solving.sent
     assert sent.total() - len(sent) <= in_flight + out
     assert not kept & set((tmp_path / "sent").read_text().splitlines()[-(12 * COMPLETIONS - len(kept)) :])
