@@ -90,7 +90,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_ends_with_the_same_st
     arguments = ["--config", str(config)]
     assert preferences.main([*arguments, "--set", f"output={tmp_path / 'whole'}"]) == 0
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise GradatimError("killed")
 
     monkeypatch.setattr(dpo, "finish", killed)
