@@ -120,8 +120,11 @@ def test_killed_engine_then_killed_parent_then_it_goes_on(tmp_path: Path) -> Non
     children = descendants(second.pid)
     assert engines(children)
     second.kill()  # the parent alone: nobody is left to stop its engine
-    second.communicate()
-    assert not lingering(children, 300)
+    left = lingering(children, 300)
+    for child in left:
+        child.kill()
+    second.communicate()  # ends once nobody holds its output
+    assert not left
     kept = recorded_ids(run.folder)
     assert len(kept) >= 6
     out = solving.in_flight()
