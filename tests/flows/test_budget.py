@@ -158,7 +158,7 @@ def test_minutes_are_those_of_all_sessions(tmp_path: Path, monkeypatch: pytest.M
         server.faults = [""] * 12 + ["400"]
         with pytest.raises(Exception, match="400"):
             run_stage("solve", run.folder)
-        assert 8 <= clock.answers <= 16
+        assert 8 <= clock.answers < 20  # stopped before its budget; what was on its way is answered, too
         server.faults = []
         (said,) = budget_notes(build(settings))
     assert said.startswith("minutes 2")
