@@ -84,6 +84,7 @@ def test_a_lasting_fault_names_the_endpoint_after_the_last_try() -> None:
     assert "after 2 tries" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_server_that_only_refuses_ends_the_run_early_though_a_refusal_is_no_try() -> None:
     with serve(echo, faults=["429"] * 1000) as server, pytest.raises(TeacherUnavailable) as caught:
         solve(settings([server.url], attempts=1, patience=0.2))
