@@ -1,7 +1,7 @@
 """Near-duplicate search: rensa against datasketch's `update_batch` and `MinHash.bulk`, this with SHA-1 and with xxhash,
 on the same shingles in one run.
 
-    python tests/benchmarks/bench_dedup.py --problems 3000
+    python tests/benchmarks/bench_dedup.py --problems 12000
     python tests/benchmarks/bench_dedup.py --million      # `gradatim dedup` on a million problems, see million.py
 
 Questions are those of the template families, some with words changed or dropped, so that pairs lie on both sides of the
@@ -102,7 +102,7 @@ def run(make: Callable[[int, int], Sketches], sets: Sequence[frozenset[str]]) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=3000)
+    parser.add_argument("--problems", type=int, default=12000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--million", type=int, nargs="?", const=1_000_000, metavar="COUNT")
     arguments = parser.parse_args()
