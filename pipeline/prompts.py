@@ -41,9 +41,8 @@ BOXED: Final = Prompt(
     ),
 )
 
-# Few words a step, for students that cannot learn long traces. Small models keep to it only when shown how (chain of
-# draft, Xu et al. 2025, arXiv 2502.18600, which shows examples too): without the shots a 1.5B model wrote 200 tokens a
-# solution and boxed two thirds of its answers, with them 52 tokens, all boxed.
+# Few words a step, for students that cannot learn long traces (chain of draft, Xu et al. 2025, arXiv 2502.18600,
+# which shows examples too). Told only in words, a 1.5B model either leaves the box out or writes long solutions.
 BRIEF: Final = Prompt(
     name="brief",
     version="2",
