@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,18 @@ from flows.stages import build
 from pipeline.config import Config
 from tests.chaos.audit import audit
 from tests.chaos.campaign import run_campaign
-from tests.chaos.cycle import DRIVER, GRADATIM, ROOT, Moment, descendants, lingering, recorded_ids, started
+from tests.chaos.cycle import (
+    DRIVER,
+    GRADATIM,
+    LOOK_EVERY,
+    ROOT,
+    TOO_LONG,
+    Moment,
+    descendants,
+    lingering,
+    recorded_ids,
+    started,
+)
 from tests.chaos.recording import WINDOW, Recorded, Undisturbed, key_of, settings, undisturbed
 from tests.chaos.small_disk import namespace
 from tests.fake_server import FakeServer, serve
@@ -185,10 +197,12 @@ def test_a_manifest_that_is_cut_anywhere_costs_no_request(scene: Scene, place: i
 @pytest.mark.parametrize("damage", ["cut", "garbage", "zeros"])
 def test_a_damaged_journal_costs_the_lines_that_are_lost(scene: Scene, damage: str) -> None:
     with started(scene.path, scene.config.folder) as first:
-        assert first.wait_for(Moment(3, 12, 0))
+        assert first.wait_for(Moment(3, 0, 0)), first.said
+        scene.server.seconds_per_answer = 1.0  # a shard is not finished between the look and the kill
+        journal = journal_of(scene.config.folder, lines=6)
         first.end(signal.SIGKILL)
+    scene.server.seconds_per_answer = 0.01
     before, in_flight = recorded_ids(scene.config.folder), scene.in_flight()
-    journal = max(scene.config.folder.glob("solve/*.jsonl"), key=lambda path: path.stat().st_size)
     data = journal.read_bytes()
     middle = data.find(b"\n", len(data) // 2) + 40
     kept = {"cut": data[:middle], "garbage": data[:middle] + b"\xff{" + data[middle:], "zeros": data + 5000 * b"\0"}
@@ -196,6 +210,18 @@ def test_a_damaged_journal_costs_the_lines_that_are_lost(scene: Scene, damage: s
     lost = {"cut": data[middle:].count(b"\n") + 1, "garbage": 1, "zeros": 0}[damage]
     assert len(before) > lost
     scene.finish(in_flight + lost)
+
+
+def journal_of(folder: Path, *, lines: int) -> Path:
+    """Wait for a shard's journal of so many completions."""
+    end = time.monotonic() + TOO_LONG
+    while time.monotonic() < end:
+        for path in folder.glob("solve/*.jsonl"):
+            with suppress(FileNotFoundError):  # its shard was committed between the two looks
+                if path.read_bytes().count(b"\n") >= lines:
+                    return path
+        time.sleep(LOOK_EVERY)
+    raise TimeoutError("no shard has recorded so many completions")
 
 
 LEAPS = """
