@@ -1,4 +1,4 @@
-"""`gradatim experiment`: run the steps of an experiment one after the other, each as a command of its own.
+"""`gradatim experiment`: run the steps of an experiment, each as a command of its own, trainings side by side if asked.
 
 A step is done when its command ended with 0 and OUTPUT/steps/STEP.json was written. Stopped or killed, the same command
 goes on with the first step that is not done; every command itself goes on where it was. A step that fails is named with
@@ -6,34 +6,28 @@ the last lines of its log, and what does not need it is still done.
 """
 
 import fcntl
-import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Final
 
 import yaml
 
+from flows.experiment_commands import Started, end, failure, run_alone, start, stop_clock, wait_for_one
 from flows.experiment_report import write_report
 from flows.experiment_settings import STAR_ROWS, Experiment, RowName
-from flows.experiment_state import earlier_seconds, finished, note_seconds, record, record_file, state_of
-from flows.experiment_steps import Step, compare_step, module, plan, settings_file
+from flows.experiment_state import finished, record, record_file, state_of
+from flows.experiment_steps import Step, compare_step, module, plan
 from flows.star_rounds import student_settings
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.errors import GradatimError
 from pipeline.manifest import run_lock
 from pipeline.progress import say
 from pipeline.star_settings import StarConfig
-from pipeline.store import write_text
-
-LAST_LINES: Final = 12
-PATIENCE_SECONDS: Final = 60.0
 
 
 class StepFailed(GradatimError):
@@ -48,23 +42,29 @@ class Stopped(Exception):
         self.number = number
 
 
+@dataclass
+class Outcome:
+    """The steps that failed, and those whose other settings were spoken of."""
+
+    failed: list[str] = field(default_factory=list)
+    warned: set[str] = field(default_factory=set)
+
+
 def run_experiment(experiment: Experiment, only: Sequence[RowName] = ()) -> None:
     """Do every step of the chosen rows that is not done yet, then compare all students that are evaluated.
 
     Raises StepFailed at the end; Stopped after SIGINT or SIGTERM.
     """
-    failed: list[str] = []
+    done = Outcome()
     check(experiment, only)
     with run_lock(experiment.output), _stopping(), _step_lock(experiment.output) as lock:
-        warned: set[str] = set()
-        while (step := _next(experiment, only, failed, warned)) is not None:
-            _do(experiment, step, lock, failed)
+        _do_all(experiment, only, lock, done)
         last = compare_step(experiment, finished(experiment))
         if last is not None and state_of(experiment, last).state != "done":
-            _do(experiment, last, lock, failed)
+            _book(experiment, run_alone(experiment, last, lock), done)
         write_report(experiment)
-    if failed:
-        logs = ", ".join(f"{name} ({experiment.output}/logs/{name}.log)" for name in failed)
+    if done.failed:
+        logs = ", ".join(f"{name} ({experiment.output}/logs/{name}.log)" for name in done.failed)
         raise StepFailed(f"failed: {logs}; what needs none of these is done, the same command tries again")
 
 
@@ -92,79 +92,61 @@ def check(experiment: Experiment, only: Sequence[RowName] = ()) -> None:
         raise ConfigError(done.stderr.strip().replace(f"{scratch}/", "experiment: "))
 
 
-def _next(experiment: Experiment, only: Sequence[RowName], failed: list[str], warned: set[str]) -> Step | None:
-    """Return the first step that can be done. The plan is made anew each time: later steps depend on what is there."""
+def _next(experiment: Experiment, only: Sequence[RowName], done: Outcome, running: Sequence[Started]) -> Step | None:
+    """Return the first step that can be done beside those that run: a training beside trainings, anything beside none.
+
+    The plan is made anew each time, as later steps depend on what is there.
+    """
+    if len(running) >= experiment.jobs or not all(one.step.beside for one in running):
+        return None
+    ready = _ready(experiment, only, done, running)
+    return next((step for step in ready if step.beside or not running), None)
+
+
+def _ready(experiment: Experiment, only: Sequence[RowName], done: Outcome, running: Sequence[Started]) -> list[Step]:
+    """Return the steps that are left, have not failed and do not run, and whose needs are met."""
     found = {step.name: state_of(experiment, step) for step in plan(experiment, only)}
     for name, (step, state, _) in found.items():
-        if state == "changed" and name not in warned:
-            warned.add(name)
+        if state == "changed" and name not in done.warned:
+            done.warned.add(name)
             path = record_file(experiment, step)
             say(f"{name}: done with other settings than now, and kept; delete {path} to do it again")
-        if state == "left" and name not in failed and all(found[need].state != "left" for need in step.needs):
-            return step
-    return None
+    not_now = {*done.failed, *(one.step.name for one in running)}
+    return [
+        step
+        for name, (step, state, _) in found.items()
+        if state == "left" and name not in not_now and all(found[need].state != "left" for need in step.needs)
+    ]
 
 
-def _do(experiment: Experiment, step: Step, lock: int, failed: list[str]) -> None:
-    """Run a step's command to its end and record it, or note why it failed."""
-    log = experiment.output / "logs" / f"{step.name}.log"
-    log.parent.mkdir(exist_ok=True)
-    if step.settings is not None:
-        content = yaml.safe_dump(step.settings, sort_keys=False, allow_unicode=True)
-        write_text(content, settings_file(experiment, step.name))
-    started, clock = datetime.now(UTC), time.monotonic()
-    earlier = earlier_seconds(experiment, step)
-    say(f"{step.name}: started; {log}")
+def _do_all(experiment: Experiment, only: Sequence[RowName], lock: int, done: Outcome) -> None:
+    """Do what can be done, up to `jobs` trainings at once."""
+    running: list[Started] = []
     try:
-        status = _command(step.command, log, lock)
+        while True:
+            while (step := _next(experiment, only, done, running)) is not None:
+                beside = sum(one.beside for one in _ready(experiment, only, done, running)) if step.beside else 1
+                lanes = min(experiment.jobs, len(running) + beside)
+                running.append(start(experiment, step, lock, lanes))
+            if not running:
+                return
+            ended = wait_for_one(running)
+            running.remove(ended)
+            _book(experiment, ended, done)
     finally:
-        seconds = round(earlier + time.monotonic() - clock, 3)
-        note_seconds(experiment, step, seconds)
-    if status:
-        failed.append(step.name)
-        say(failure(step.name, status, log))
+        for one in running:
+            end(experiment, one)
+
+
+def _book(experiment: Experiment, ended: Started, done: Outcome) -> None:
+    """Record a step whose command has ended, or note why it failed."""
+    seconds, step = stop_clock(experiment, ended), ended.step
+    if ended.process.returncode:
+        done.failed.append(step.name)
+        say(failure(step.name, ended.process.returncode, ended.log))
         return
-    record(experiment, step, started, seconds)
+    record(experiment, step, ended.at, seconds)
     say(f"{step.name}: done in {seconds:,.0f} s")
-
-
-def _command(command: Sequence[str], log: Path, lock: int) -> int:
-    """Run a command in a process group of its own, its output behind what the log holds; returns its exit status.
-
-    The command inherits the lock: should this process be killed, it is held until the command ends.
-    """
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=(lock,),
-        )
-        try:
-            return process.wait()
-        finally:
-            if process.poll() is None:
-                _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and all that it has started, gently first."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def failure(name: str, status: int, log: Path) -> str:
-    """Name a failed step with the last lines of its log."""
-    why = f"exit status {status}" if status > 0 else f"ended by {signal.Signals(-status).name}"
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
-    return "\n".join([f"{name}: failed ({why}); {log} ends:", *(f"    {line}" for line in lines)])
 
 
 @contextmanager

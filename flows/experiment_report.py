@@ -150,6 +150,7 @@ def markdown(experiment: Experiment, rows: Sequence[Facts]) -> str:
     lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
     notes = [
         ABOUT,
+        *([f"Minutes are of {experiment.jobs} trainings at once, where as many were left."] * (experiment.jobs > 1)),
         *(f"{row['row']} is the same training as {row['same_as']} here." for row in rows if row["same_as"]),
         *(f"{name}: made with other settings than the file has now." for row in rows for name in row["changed"]),
     ]

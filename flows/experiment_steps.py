@@ -25,7 +25,8 @@ EVALUATION: Final = "evaluation"
 
 class Step(NamedTuple):
     """A command, the steps that come before it, where its result is, and its configuration file's content, if it has
-    one. `row` is the row of the table that its seconds count for."""
+    one. `row` is the row of the table that its seconds count for; `beside` steps, the trainings, may run side by side,
+    while an engine takes the whole machine."""
 
     name: str
     command: tuple[str, ...]
@@ -33,6 +34,7 @@ class Step(NamedTuple):
     output: Path
     settings: dict[str, Any] | None = None
     row: RowName | None = None
+    beside: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -134,7 +136,7 @@ def _train(experiment: Experiment, row: RowName, seed: int, script: str, needs: 
     content = {**_student(experiment, start), "output": str(output), "seed": seed, **settings}
     command = module(script, "--config", settings_file(experiment, name))
     needed = (*needs, *([start] if start else []))
-    return Step(name, command, needed, output, content, row)
+    return Step(name, command, needed, output, content, row, beside=True)
 
 
 def _changes(experiment: Experiment, row: RowName) -> dict[str, Any]:

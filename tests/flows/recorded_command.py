@@ -1,10 +1,11 @@
 """A stand-in for every command of an experiment, run as a script: FOLDER MODULE ARGUMENTS.
 
-It notes in FOLDER/ran that it ran, waits while `FOLDER/slow NAME` is there, fails where `FOLDER/broken NAME` is, and
-leaves what the real one leaves: a card for a student, results for an evaluation.
+It notes in FOLDER/ran that it ran and in FOLDER/threads with how many threads, waits while `FOLDER/slow NAME` is there,
+fails where `FOLDER/broken NAME` is, and leaves what the real one leaves: a card for a student, results for an evaluation.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ def main(folder: Path, module: str, arguments: list[str]) -> int:
         name = config.stem if config else arguments[0] if module == "flows.cli" else module
     with (folder / "ran").open("a") as ran:
         print(name, file=ran)
+    with (folder / "threads").open("a") as threads:
+        print(name, os.environ.get("OMP_NUM_THREADS", "all"), file=threads)
     while (folder / f"slow {name}").exists():
         time.sleep(0.05)
     if (folder / f"broken {name}").exists():

@@ -4,6 +4,7 @@ The commands are a recorded script here; test_experiment_rows.py runs the real o
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -247,6 +248,14 @@ def test_a_failing_step_is_named_and_the_others_are_done(recorded: Path, capfd: 
     assert ran(recorded)[before:] == ["sft_verified-0", "dpo-0", "evaluate dpo-0", "evaluate dpo,sft_double"]
 
 
+def test_a_failing_training_does_not_stop_the_one_beside_it(recorded: Path) -> None:
+    (recorded / "broken sft_verified-0").touch()
+    experiment = settings(recorded, jobs=2)
+    with pytest.raises(StepFailed, match="sft_verified-0"):
+        run_experiment(experiment)
+    assert "evaluate sft_verified-1" in ran(recorded) and "evaluate sft_verified-0" not in ran(recorded)
+
+
 def test_other_settings_do_not_undo_what_is_done(recorded: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run_experiment(settings(recorded))
     changed = settings(recorded, sft={"epochs": 3})
@@ -257,10 +266,10 @@ def test_other_settings_do_not_undo_what_is_done(recorded: Path, capfd: pytest.C
     assert "sft_verified-0: made with other settings" in (changed.output / "table.md").read_text()
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, **changes: Any) -> subprocess.Popen[str]:
     """Start an experiment in a process of its own."""
     file = folder / "experiment.yaml"
-    file.write_text(yaml.safe_dump(settings(folder).model_dump(mode="json")))
+    file.write_text(yaml.safe_dump(settings(folder, **changes).model_dump(mode="json")))
     command = [sys.executable, "-c", DRIVER, str(SCRIPT), str(folder), str(file)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
@@ -296,6 +305,30 @@ def test_a_stopped_experiment_goes_on_with_the_step_it_was_at(recorded: Path, ki
     assert second.returncode == 0, said
     assert ("waiting for the step" in said) == (kind == signal.SIGKILL)
     assert ran(recorded) == [*TWO_SEEDS[:4], *TWO_SEEDS[3:]]
+
+
+@pytest.mark.slow
+def test_trainings_run_side_by_side_with_their_share_of_the_cores_and_an_engine_runs_alone(recorded: Path) -> None:
+    held = [recorded / f"slow sft_verified-{seed}" for seed in (0, 1)]
+    for path in held:
+        path.touch()
+    changes = {"jobs": 2, "rows": {"base": {}, "sft_verified": {"seeds": [0, 1, 2]}}}
+    whole = start(recorded, **changes)
+    for name in ("sft_verified-0", "sft_verified-1"):
+        wait_for(recorded, name)  # both run, or this would wait in vain
+    assert set(ran(recorded)) == {*PREPARED, "evaluate base-0", "sft_verified-0", "sft_verified-1"}
+    held[1].unlink()
+    wait_for(recorded, "sft_verified-2")  # beside the first; evaluations wait
+    held[0].unlink()
+    said = whole.communicate(timeout=120)[1]
+    assert whole.returncode == 0, said
+    evaluations = [*(f"evaluate sft_verified-{seed}" for seed in (0, 1, 2)), "evaluate base,sft_verified"]
+    assert ran(recorded)[-4:] == evaluations
+    threads = dict(line.rsplit(" ", 1) for line in (recorded / "threads").read_text().splitlines())
+    share = str(max(1, len(os.sched_getaffinity(0)) // 2))
+    assert [threads[f"sft_verified-{seed}"] for seed in (0, 1)] == [share, share]
+    assert {threads[name] for name in evaluations} == {os.environ.get("OMP_NUM_THREADS", "all")}
+    assert {one.state for one in states(settings(recorded, **changes))} == {"done"}
 
 
 def test_the_table_comes_out_of_recorded_evaluations(recorded: Path) -> None:
