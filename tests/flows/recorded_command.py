@@ -1,7 +1,7 @@
 """A stand-in for every command of an experiment, run as a script: FOLDER MODULE ARGUMENTS.
 
 It notes in FOLDER/ran that it ran and in FOLDER/threads with how many threads, waits while `FOLDER/slow NAME` is there,
-fails where `FOLDER/broken NAME` is, and leaves what the real one leaves: a card for a student, results for an evaluation.
+fails where `FOLDER/broken NAME` is, and leaves what the real one leaves: a student's card, an evaluation's results.
 """
 
 import json
