@@ -124,7 +124,7 @@ def words(annotation: Any, metadata: Sequence[Any] = (), plural: str = "") -> st
     if origin in (Union, UnionType):
         kinds = dict.fromkeys(words(one, metadata, plural) for one in arguments if one is not NoneType)
         return " or ".join([*kinds, *(["null"] if NoneType in arguments else [])])
-    if origin in (tuple, dict):
+    if origin in (tuple, list, dict):
         few = "one or more" if any(isinstance(one, MinLen) for one in metadata) else "list of"
         inside = (
             f"{words(arguments[0])} to {words(arguments[1])}" if origin is dict else words(arguments[0], plural="s")

@@ -74,7 +74,7 @@ class VllmEngine(Section):
     """vLLM in this process' children: one engine, continuous batching over the whole problem set."""
 
     kind: Literal["vllm"] = "vllm"
-    dtype: str = Field("bfloat16", description="type of the weights")
+    dtype: str = Field("auto", description="type of the weights; auto: bfloat16, or float32 on a CPU that emulates it")
     max_model_len: int = Field(2048, gt=0, description="longest prompt and completion together, in tokens")
     max_num_seqs: int = Field(64, gt=0, description="completions in one batch; 256 and more on a GPU")
     max_num_batched_tokens: int | None = Field(None, gt=0, description="tokens of one step; null: by the engine")

@@ -17,11 +17,11 @@ from pipeline.card import card
 from pipeline.config import Export
 from pipeline.manifest import FileEntry, Unit
 from pipeline.preferences import PAIR_COLUMNS, length_line, length_statistics, shard_rows
-from pipeline.progress import Track, track
+from pipeline.progress import Track, say, track
 from pipeline.prompts import render_prompt
 from pipeline.records import Agreement, Assessment, Message, Problem, Trace, content_id
 from pipeline.run import Run, Work
-from pipeline.splits import ancestors, split_of
+from pipeline.splits import absent_families, ancestors, split_of
 from pipeline.store import file_digest, read_records, table_writer, write_text
 from pipeline.traces import solved_problems
 
@@ -84,6 +84,8 @@ def export(run: Run) -> None:
     work = run.unit(STAGE, "0", *settings, selected, assessed, columns)
     if isinstance(work, Unit):
         return
+    for family in absent_families(run):
+        say(f"export.splits.holdout_families: no problem is of the family {family!r}, so nothing is held out for it")
     with track(STAGE, len(_SCHEMAS) * len(selected)) as progress:
         ancestor = ancestors(run)
         files = [file for name in _SCHEMAS for file in _write(run, name, ancestor, progress)]

@@ -48,3 +48,12 @@ def ancestors(run: Run, families: Collection[str] | None = None) -> dict[str, st
             first, second = sorted((root(problem.id), root(parent)))
             found[second] = first
     return {identity: root(identity) for identity in list(found)}
+
+
+def absent_families(run: Run) -> list[str]:
+    """Return the held-out families that no problem of the run is of: most likely misspelt."""
+    held_out = run.config.export.splits.holdout_families
+    if not held_out:
+        return []
+    there = {problem.family for problem in iterate_records(Problem, run.manifest.paths("generate", "problems"))}
+    return [family for family in held_out if family not in there]

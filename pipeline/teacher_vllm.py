@@ -17,7 +17,9 @@ from typing import Any
 
 from pipeline import config
 from pipeline.guard import children_end_with_us
+from pipeline.hardware import weights_type
 from pipeline.models import ModelFolder, resolve
+from pipeline.progress import say
 from pipeline.teacher import Answered, Request, TeacherError, split_reasoning
 
 
@@ -106,6 +108,8 @@ async def open_vllm(settings: config.Teacher | config.Writer, engine: config.Vll
     """Load the model; the engine's processes end with the block."""
     model = resolve(settings.model, revision=settings.revision)
     prepare_environment(engine)
+    if weights_type(engine.dtype) not in (engine.dtype, "bfloat16"):
+        say(f"{model.name}: this CPU emulates bfloat16, so the weights are {weights_type(engine.dtype)}")
     log = Path(tempfile.gettempdir()) / f"gradatim-vllm-{os.getpid()}.log"
     with _stderr_in(log), children_end_with_us():
         llm = _start(model, engine)
@@ -154,7 +158,7 @@ def engine_arguments(model: str, engine: config.VllmEngine) -> dict[str, Any]:
     """Return vLLM's engine arguments; the benchmark gives the same ones to a bare `LLM`."""
     arguments: dict[str, Any] = {
         "model": model,
-        "dtype": engine.dtype,
+        "dtype": weights_type(engine.dtype),
         "max_model_len": engine.max_model_len,
         "max_num_seqs": engine.max_num_seqs,
         "tensor_parallel_size": engine.tensor_parallel_size,

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from pipeline.config_files import parse_model
 from pipeline.errors import GradatimError
+from pipeline.hardware import training_precision
 from pipeline.models import ModelFolder, resolve
 from pipeline.records import content_id
 from training.exports import SftData, SftRow, read_sft
@@ -98,7 +99,7 @@ def _prepare(lesson: Lesson, console: Console) -> tuple[Any, Checked, int]:
     checked, validation = check_splits(tokenizer, special, splits, sft, seed=seed, console=console)
     model = load_model(lesson.student.path, sft.precision, sft.attn_implementation)
     if sft.packing and first_process():
-        check_packing(model, checked.rows, autocast=sft.precision == "autocast")
+        check_packing(model, checked.rows, autocast=training_precision(sft.precision) == "autocast")
     max_length = sft.max_length if sft.packing else length_budget([*checked.rows, *validation], sft.max_length)
     trainer = build_trainer(
         model,

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pipeline.hardware import training_precision
 from pipeline.models import ModelFolder
 from pipeline.preferences import length_line, length_statistics
 from pipeline.records import content_id
@@ -135,7 +136,7 @@ def _arguments(settings: Dpo, max_length: int, folder: Path, seed: int) -> Any:
         warmup_steps=settings.warmup,
         lr_scheduler_type=settings.scheduler,
         max_grad_norm=settings.max_grad_norm,
-        bf16=settings.precision == "autocast",
+        bf16=training_precision(settings.precision) == "autocast",
         gradient_checkpointing=settings.gradient_checkpointing,
         use_cpu=not accelerated,
         dataloader_pin_memory=accelerated,

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from pipeline.config_files import parse_model
 from pipeline.errors import GradatimError
+from pipeline.hardware import training_precision
 from pipeline.models import ModelFolder, resolve
 from pipeline.records import content_id
 from pipeline.store import write_text
@@ -149,7 +150,7 @@ def _arguments(settings: Grpo, folder: Path, seed: int) -> Any:
         "warmup_steps": settings.warmup,
         "lr_scheduler_type": settings.scheduler,
         "max_grad_norm": settings.max_grad_norm,
-        "bf16": settings.precision == "autocast",
+        "bf16": training_precision(settings.precision) == "autocast",
         "gradient_checkpointing": settings.gradient_checkpointing,
         "use_cpu": not accelerated,
         "dataloader_pin_memory": accelerated,

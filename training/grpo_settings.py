@@ -70,15 +70,16 @@ class Grpo(BaseModel):
         "constant_with_warmup", description="how the learning rate falls again"
     )
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
-    precision: Literal["autocast", "float32", "bfloat16"] = Field(
-        "autocast", description="float32 weights with bfloat16 arithmetic, all float32, or all bfloat16"
+    precision: Literal["auto", "autocast", "float32", "bfloat16"] = Field(
+        "auto",
+        description="autocast: float32 weights, bfloat16 arithmetic; auto: this, or float32 on a CPU that emulates it",
     )
     gradient_checkpointing: bool = Field(False, description="less memory for about 20 % more time")
     checkpoint_steps: int = Field(
         25, gt=0, description="steps between checkpoints, from which a killed training goes on"
     )
     log_completions: bool = Field(False, description="write every completion with its rewards beside the checkpoints")
-    report_to: str = Field("none", description="TRL's report_to: none, tensorboard, wandb, trackio, ...")
+    report_to: str | list[str] = Field("none", description="TRL's report_to: none, tensorboard, wandb, ..., or several")
 
     @property
     def kl_weight(self) -> float:

@@ -46,14 +46,15 @@ class Dpo(_Section):
     check_answers: int = Field(
         1000, ge=0, description="so many pairs, drawn by the seed: the verifier must accept the chosen side alone"
     )
-    precision: Literal["autocast", "float32", "bfloat16"] = Field(
-        "autocast", description="float32 weights with bfloat16 arithmetic, all float32, or all bfloat16"
+    precision: Literal["auto", "autocast", "float32", "bfloat16"] = Field(
+        "auto",
+        description="autocast: float32 weights, bfloat16 arithmetic; auto: this, or float32 on a CPU that emulates it",
     )
     gradient_checkpointing: bool = Field(False, description="less memory for about 20 % more time")
     checkpoint_steps: int = Field(
         25, gt=0, description="steps between checkpoints, from which a killed training goes on"
     )
-    report_to: str = Field("none", description="TRL's report_to: none, tensorboard, wandb, trackio, ...")
+    report_to: str | list[str] = Field("none", description="TRL's report_to: none, tensorboard, wandb, ..., or several")
 
 
 class Judge(_Section):

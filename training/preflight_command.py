@@ -12,6 +12,7 @@ from rich.console import Console
 
 from pipeline.config_files import check_model
 from pipeline.errors import GradatimError
+from pipeline.hardware import training_precision
 from pipeline.models import ModelFolder, resolve
 from pipeline.prompts import render_prompt
 from pipeline.records import Message
@@ -61,7 +62,7 @@ def _distillation(config: StudentConfig, student: ModelFolder) -> str:
     checked, validation = check_splits(tokenizer, special, splits, sft, seed=config.seed, console=Console())
     if sft.packing:
         model = load_model(student.path, sft.precision, sft.attn_implementation)
-        check_packing(model, checked.rows, autocast=sft.precision == "autocast")
+        check_packing(model, checked.rows, autocast=training_precision(sft.precision) == "autocast")
     left_out = f", {checked.too_long:,} left out as too long" if checked.too_long else ""
     held_out = f" and {len(validation):,} for validation" if validation else ""
     return f"{len(checked.rows):,} rows are fit to train on{held_out}{left_out}"

@@ -69,14 +69,15 @@ class Sft(_Section):
     attn_implementation: str | None = Field(
         None, description="attention of transformers: eager, sdpa, flash_attention_2, ...; by default its own choice"
     )
-    precision: Literal["autocast", "float32", "bfloat16"] = Field(
-        "autocast", description="float32 weights with bfloat16 arithmetic, all float32, or all bfloat16"
+    precision: Literal["auto", "autocast", "float32", "bfloat16"] = Field(
+        "auto",
+        description="autocast: float32 weights, bfloat16 arithmetic; auto: this, or float32 on a CPU that emulates it",
     )
     gradient_checkpointing: bool = Field(False, description="less memory for about 20 % more time")
     checkpoint_steps: int = Field(
         50, gt=0, description="steps between checkpoints, from which a killed training goes on"
     )
-    report_to: str = Field("none", description="TRL's report_to: none, tensorboard, wandb, trackio, ...")
+    report_to: str | list[str] = Field("none", description="TRL's report_to: none, tensorboard, wandb, ..., or several")
 
 
 class Evaluation(_Section):

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from pipeline.config_files import ConfigError
+from pipeline.hardware import training_precision
 from training.exports import SftRow
 from training.loss_mask import labels_of
 from training.settings import Lora, Sft
@@ -146,7 +147,7 @@ def training_arguments(settings: Sft, max_length: int, folder: Path, seed: int) 
         lr_scheduler_type=settings.scheduler,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        bf16=settings.precision == "autocast",
+        bf16=training_precision(settings.precision) == "autocast",
         gradient_checkpointing=settings.gradient_checkpointing,
         use_cpu=not accelerated,
         dataloader_pin_memory=accelerated,

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import Splits
+from pipeline.export import export
 from pipeline.records import Problem, Provenance, make_problem
 from pipeline.run import Run, Work, create_run
-from pipeline.splits import ancestors, split_of
+from pipeline.splits import absent_families, ancestors, split_of
 from tests.pipeline.made_run import made_config
 
 NO_SHARES = Splits(validation=0, test=0, holdout_families=("rare",))
@@ -68,3 +69,10 @@ def test_what_is_not_held_out_goes_by_the_shares(tmp_path: Path, validation: flo
     assert abs(found.count("validation") / 400 - validation) < 0.08
     assert abs(found.count("test") / 400 - test) < 0.08
     assert split_names(run_of(tmp_path, "again", [*many[:1], *RARE], splits), RARE, splits) == ["test"] * 20
+
+
+def test_a_held_out_family_that_no_problem_is_of_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    splits = Splits(holdout_families=("rare", "raer"))
+    assert absent_families(run_of(tmp_path, "run", ALL, splits)) == ["raer"]
+    export(run_of(tmp_path, "empty", [], splits))
+    assert "export.splits.holdout_families: no problem is of the family 'raer'" in capfd.readouterr().err

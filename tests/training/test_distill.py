@@ -43,7 +43,7 @@ def run(tmp_path: Path) -> Path:
         ("sft.mixture={keep: 0}", "sft.mixture: these weights leave no row"),
         ("colour=red", "unknown key colour; allowed here: data, evaluation, output, revision, seed, sft, student"),
         ("sft.epochs=0", "sft.epochs: input should be greater than 0, got 0"),
-        ("sft.precision=fp8", "sft.precision: input should be 'autocast', 'float32' or 'bfloat16', got 'fp8'"),
+        ("sft.precision=fp8", "sft.precision: input should be 'auto', 'autocast', 'float32' or 'bfloat16', got 'fp8'"),
         ("data=[]", "data: tuple should have at least 1 item"),
     ],
 )
