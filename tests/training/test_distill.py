@@ -149,12 +149,12 @@ def test_what_changes_the_student_changes_the_fingerprint(tmp_path: Path, run: P
 
 
 def test_settings_reach_the_trainer(tmp_path: Path) -> None:
-    settings = Sft(report_to="tensorboard", packing=True, precision="float32", gradient_checkpointing=True)
+    settings = Sft(report_to=["tensorboard", "trackio"], packing=True, precision="float32", gradient_checkpointing=True)
     given = training_arguments(settings, 512, tmp_path / "run" / "checkpoints", 7)
-    assert given.report_to == ["tensorboard"]
+    assert given.report_to == ["tensorboard", "trackio"]
     assert (given.packing, given.bf16, given.gradient_checkpointing, given.max_length) == (True, False, True, 512)
     assert (given.seed, given.run_name) == (7, "run")
-    plain = training_arguments(Sft(), 512, tmp_path, 7)
+    plain = training_arguments(Sft(precision="autocast"), 512, tmp_path, 7)
     assert (plain.report_to, plain.packing, plain.bf16, plain.gradient_checkpointing) == ([], False, True, False)
 
 
