@@ -92,19 +92,18 @@ def check(experiment: Experiment, only: Sequence[RowName] = ()) -> None:
         raise ConfigError(done.stderr.strip().replace(f"{scratch}/", "experiment: "))
 
 
-def _next(experiment: Experiment, only: Sequence[RowName], done: Outcome, running: Sequence[Started]) -> Step | None:
-    """Return the first step that can be done beside those that run: a training beside trainings, anything beside none.
-
-    The plan is made anew each time, as later steps depend on what is there.
-    """
-    if len(running) >= experiment.jobs or not all(one.step.beside for one in running):
+def _next(ready: Sequence[Step], running: Sequence[Started], jobs: int) -> Step | None:
+    """Return the first step that can begin beside those that run: a training beside trainings, anything beside none."""
+    if len(running) >= jobs or not all(one.step.beside for one in running):
         return None
-    ready = _ready(experiment, only, done, running)
     return next((step for step in ready if step.beside or not running), None)
 
 
 def _ready(experiment: Experiment, only: Sequence[RowName], done: Outcome, running: Sequence[Started]) -> list[Step]:
-    """Return the steps that are left, have not failed and do not run, and whose needs are met."""
+    """Return the steps that are left, have not failed and do not run, and whose needs are met.
+
+    The plan is made anew each time, as later steps depend on what is there.
+    """
     found = {step.name: state_of(experiment, step) for step in plan(experiment, only)}
     for name, (step, state, _) in found.items():
         if state == "changed" and name not in done.warned:
@@ -124,10 +123,12 @@ def _do_all(experiment: Experiment, only: Sequence[RowName], lock: int, done: Ou
     running: list[Started] = []
     try:
         while True:
-            while (step := _next(experiment, only, done, running)) is not None:
-                beside = sum(one.beside for one in _ready(experiment, only, done, running)) if step.beside else 1
+            ready = _ready(experiment, only, done, running)
+            while (step := _next(ready, running, experiment.jobs)) is not None:
+                beside = sum(one.beside for one in ready) if step.beside else 1
                 lanes = min(experiment.jobs, len(running) + beside)
                 running.append(start(experiment, step, lock, lanes))
+                ready.remove(step)
             if not running:
                 return
             ended = wait_for_one(running)

@@ -7,7 +7,7 @@ from functools import cache
 def bfloat16_is_native() -> bool:
     """Whether bfloat16 arithmetic is the machine's own: on a GPU of 2020 or later, and where a CPU has AVX-512 or AMX.
 
-    An older CPU emulates it, two to four times slower than float32 (`python tests/benchmarks/bench_precision.py`).
+    An older CPU emulates it, two to five times slower than float32 (`python tests/benchmarks/bench_precision.py`).
     """
     import torch
 
