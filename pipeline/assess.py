@@ -188,7 +188,7 @@ def solvability(problem: Problem, panel: Sequence[Judged], assessments: Sequence
         reason = f"none of the {len(panel)} completions could be judged (cut off, or out of time)"
         return Rejection(problem.id, STAGE, "undecided", reason, None, evidence)
     agreed, votes = answers.most_common(1)[0] if answers else ("nothing", 0)
-    tried = f"no model reached {problem.answer} in {attempts} attempts"
+    tried = f"no model reached {problem.answer} in {attempts} attempt{'s' * (attempts > 1)}"
     if any(a.decision == "undecided" and a.attempts for a in assessments):
         return Rejection(problem.id, STAGE, "undecided", f"{tried}, but {MORE}", None, evidence)
     reason = f"{tried}: {'; '.join(map(_counted, assessments))}; {votes} agree on {agreed}"

@@ -22,6 +22,7 @@ from rich.progress import (
 
 LINE_EVERY_SECONDS = 10.0
 WATCH_EVERY_SECONDS = 5.0
+ENOUGH_FOR_A_PACE = 0.1
 
 Watcher = Callable[[str, int, int | None], None]
 _watchers: list[Watcher] = []
@@ -78,13 +79,16 @@ class Track:
 
     def _text(self, now: float) -> str:
         rate = (self.done - self.skipped) / max(now - self.started, 1e-6)
-        return f"{rate:,.1f}/s {self.note}".rstrip()
+        pace = f"{rate:,.1f}/s" if rate >= 1 else f"{60 * rate:,.1f}/min"
+        return f"{pace} {self.note}".rstrip()
 
     def _left(self, now: float) -> str:
-        if self.total is None or self.done == self.skipped:
+        """Tell how long it will take, once there is a pace: what is answered side by side comes late at first."""
+        own = self.done - self.skipped
+        if self.total is None or own <= ENOUGH_FOR_A_PACE * (self.total - self.skipped):
             return ""
-        seconds = (self.total - self.done) * (now - self.started) / (self.done - self.skipped)
-        return f", {seconds:,.0f} s left"
+        seconds = (self.total - self.done) * (now - self.started) / own
+        return f", {seconds:,.0f} s left" if seconds < 120 else f", {seconds / 60:,.0f} min left"
 
 
 def say(line: str) -> None:

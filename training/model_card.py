@@ -40,7 +40,7 @@ def model_card(card: dict[str, Any]) -> str:
         f"trained by TRL's {method.trainer}.\n\n"
         f"## Data\n\n{_data(card)}\n"
         f"## Training\n\n{metrics['steps']:.0f} steps in {metrics['seconds'] / 60:.1f} minutes, loss "
-        f"{metrics['first_loss']:.4f} to {metrics['last_loss']:.4f}{validation}{unit}.\n"
+        f"{metrics['first_loss']:.4f} to {metrics['last_loss']:.4f}{validation}{unit}; {card['arithmetic']}.\n"
         f"Packages: {', '.join(f'{name} {number}' for name, number in card['packages'].items())}.\n\n"
         f"Training `{card['fingerprint']}` of `python training/{method.script} --config` with:\n\n"
         f"```yaml\n{settings}```\n"

@@ -108,11 +108,17 @@ def finish(
         return
     (output / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody needs
     write_text(canonical_json(training_record(base.path, problem_ids, prompts)), output / TRAINED_ON)
-    about = {"base": {"name": base.name, "revision": base.revision}}
+    about = {"base": {"name": base.name, "revision": base.revision}, "arithmetic": _arithmetic(trainer)}
     whole = {**card, **about, "packages": {name: version(name) for name in PACKAGES}}
     write_text(model_card(whole), output / MODEL_CARD)
     write_text(json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False) + "\n", output / CARD)
     _tidy(output)
+
+
+def _arithmetic(trainer: Any) -> str:
+    """Tell what a training computed in, which its setting `auto` leaves open."""
+    weights = str(next(trainer.model.parameters()).dtype).removeprefix("torch.")
+    return f"{weights} weights, bfloat16 arithmetic" if trainer.args.bf16 else weights
 
 
 def _tidy(output: Path) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from pipeline.hardware import training_precision
 from pipeline.models import resolve
 from tests.training.examples import problems, sft_row, write_run
 from training import distill
@@ -34,13 +35,13 @@ from training.trainer import load_tokenizer
 BUDGET: Final = 20.0
 STEPS_OF_A_TRACE: Final = 12
 
-# What a practitioner would write; the settings are those of the configuration below.
+# What a practitioner would write; settings and arithmetic are those of the configuration below.
 PLAIN: Final = """
 import sys
 from datasets import load_dataset
 from trl import SFTConfig, SFTTrainer
 
-student, rows, output, batch = sys.argv[1:5]
+student, rows, output, batch, precision = sys.argv[1:6]
 trainer = SFTTrainer(
     model=student,
     args=SFTConfig(
@@ -53,7 +54,7 @@ trainer = SFTTrainer(
         lr_scheduler_type="cosine",
         max_length=1024,
         completion_only_loss=True,
-        bf16=True,
+        bf16=precision == "autocast",
         gradient_checkpointing=False,
         use_cpu=True,
         dataloader_pin_memory=False,
@@ -82,7 +83,8 @@ def rows(count: int) -> list[dict[str, Any]]:
 def seconds_plain(folder: Path, student: Path, batch: int, number: int) -> float:
     """Train with the plain script; returns the trainer's seconds."""
     data = folder / "run" / "export" / "sft" / "train.parquet"
-    command = [sys.executable, "-c", PLAIN, str(student), str(data), str(folder / f"plain-{number}"), str(batch)]
+    given = (student, data, folder / f"plain-{number}", batch, training_precision("auto"))
+    command = [sys.executable, "-c", PLAIN, *map(str, given)]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return float(shown.split("seconds ")[1].split()[0])
 

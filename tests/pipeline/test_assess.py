@@ -72,6 +72,13 @@ def test_a_problem_nobody_solves_is_rejected_with_the_votes() -> None:
     assert '"43":2' in rejection.evidence
 
 
+def test_one_attempt_is_an_attempt() -> None:
+    rows = panel("w")
+    rejection = solvability(PROBLEM, rows, assess_problem(PROBLEM, rows, Assess()))
+    assert rejection is not None
+    assert rejection.reason.startswith("no model reached 42 in 1 attempt: ")
+
+
 def test_one_solving_model_is_enough_and_no_verdict_is_no_evidence() -> None:
     rows = [*panel("wwww"), *panel("c", "other")]
     assert solvability(PROBLEM, rows, assess_problem(PROBLEM, rows, Assess())) is None

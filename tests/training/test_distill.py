@@ -168,6 +168,7 @@ def test_the_model_card_names_base_data_and_settings() -> None:
         "notes": {"a note": 3},
         "max_length": 512,
         "metrics": {"steps": 10, "seconds": 60.0, "first_loss": 2.0, "last_loss": 1.0, "validation_loss": 1.5},
+        "arithmetic": "float32 weights, bfloat16 arithmetic",
         "config": config.model_dump(mode="json"),
         "packages": {"trl": "1.2"},
     }
@@ -181,6 +182,7 @@ def test_the_model_card_names_base_data_and_settings() -> None:
         "1,234 rows",
         "6 left out (too long)",
         "a note: 3 rows",
+        "float32 weights, bfloat16 arithmetic",
         "trl 1.2",
     ):
         assert part in body
@@ -208,6 +210,7 @@ def test_every_kind_of_training_has_a_model_card(
         "base": {"name": "some/model", "revision": "r1"},
         "rows": {"train": 20, "left out": {"by length": 3}},
         "metrics": metrics,
+        "arithmetic": "float32",
         "config": config.model_dump(mode="json"),
         "packages": {"trl": "1.2"},
     }

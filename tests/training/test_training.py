@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_torch_file
 from transformers import modeling_utils
 
+from pipeline.hardware import training_precision
 from tests.training.examples import problems, sft_row, write_run
 from tests.training.students import save_student, template
 from tests.training.tiny import moved
@@ -75,6 +76,8 @@ def test_two_steps_train_what_they_should(config: Path, student: Path, capsys: p
     assert all(math.isfinite(card["metrics"][name]) for name in ("first_loss", "last_loss", "validation_loss"))
     assert card["data"] == [{"run": "demo", "hash": "hash of demo"}]
     assert set(card["packages"]) >= {"trl", "torch"}
+    computed = {"autocast": "float32 weights, bfloat16 arithmetic", "float32": "float32"}[training_precision("auto")]
+    assert card["arithmetic"] == computed
     assert len(json.loads((output / "trained_on.json").read_text())["problem_ids"]) == ROWS
     before, after = weights(student), weights(output)
     assert before.keys() == after.keys()
@@ -149,6 +152,7 @@ def test_two_steps_in_bfloat16(config: Path, student: Path) -> None:
     output = config.parent / "out"
     card = json.loads((output / "gradatim.json").read_text())
     assert all(math.isfinite(card["metrics"][name]) for name in ("first_loss", "last_loss", "validation_loss"))
+    assert card["arithmetic"].startswith("bfloat16")
     saved = load_torch_file(output / "model.safetensors")
     assert {str(value.dtype) for value in saved.values()} == {"torch.bfloat16"}
     assert moved(student, output)
