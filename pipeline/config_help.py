@@ -57,6 +57,8 @@ def _is_one_text(arguments: tuple[Any, ...]) -> bool:
 def _default(field: FieldInfo, sections: list[Model]) -> str:
     value: Any = None if field.is_required() else field.default
     choices = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
+    if value and isinstance(value, dict) and all(isinstance(each, BaseModel) for each in value.values()):
+        return ", ".join(value)
     if kinds := [kind for section in sections if (kind := _kind(section))]:
         given = _kind(type(value)) if isinstance(value, BaseModel) else None
         said = [f"{kind} (default)" if kind == given else kind for kind in kinds]

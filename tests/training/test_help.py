@@ -51,7 +51,7 @@ class Whole(BaseModel):
     seed: int = Field(3, description="all that is drawn")
     colour: Literal["red", "blue"] = Field("red", description="which")
     engine: A | B = Field(A(), description="how it runs")
-    rows: dict[str, A] = {}
+    rows: dict[str, A] = Field({"first": A(), "second": A()}, description="of the table")
 
 
 def fields(model: Model) -> Iterator[tuple[str, FieldInfo]]:
@@ -98,6 +98,7 @@ def test_a_verb_lists_every_key(name: str) -> None:
         "  engine                         how it runs [kind a (default) | b]",
         "  engine.size                    how large [1] (kind a)",
         "  engine.size                    how large [2] (kind b)",
+        "  rows                           of the table [first, second]",
         "  rows.NAME.size                 how large [1] (kind a)",
         "  colour                         which [red (default) | blue]",
     ],
