@@ -6,16 +6,18 @@ is called wrong only if it is wrong in every reading, rounding and units include
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from itertools import islice
 from typing import Final, Literal, NamedTuple
 
 from filters.arithmetic_parser import Expression, Unreadable, evaluate
 from filters.arithmetic_readings import Side, agree, doubtful, speaks_of_other_rules, taken_back
-from filters.arithmetic_tokens import Token, plain, scan
+from filters.arithmetic_tokens import RELATION, Token, plain, scan
 
 Status = Literal["right", "wrong", "unclear"]
 
 MAX_EQUATIONS: Final = 2000
+REMEMBERED: Final = 4096  # texts: the traces of a shard
 SHOWN: Final = 200
 
 
@@ -32,19 +34,23 @@ class Equation(NamedTuple):
     step: str
 
 
-def equations(text: str, question: str = "") -> list[Equation]:
-    """Return the equations between numbers of a text, in order (2,000 at most); linear in the length of the text.
+@lru_cache(maxsize=REMEMBERED)
+def equations(text: str, question: str = "") -> tuple[Equation, ...]:
+    """Return the equations between numbers of a text, in order (2,000 at most); linear in the length of the text. What
+    was read lately is remembered: selection asks for wrong equations first, and for the methods of what it kept later.
 
     None where the question or the text speaks of other rules of arithmetic (modulo, other bases, own operations).
     """
     if speaks_of_other_rules(question) or speaks_of_other_rules(text):
-        return []
+        return ()
     text = plain(text)
+    if not RELATION.search(text):
+        return ()
     found: list[Equation] = []
     rounded: dict[Fraction, Fraction] = {}
     for clause in _clauses(scan(text)):
         found += islice(_of_clause(text, clause, rounded), MAX_EQUATIONS - len(found))
-    return found
+    return tuple(found)
 
 
 def wrong_equations(text: str, question: str = "") -> list[Equation]:

@@ -87,6 +87,7 @@ _COMMANDS: Final[dict[str, tuple[Kind, str]]] = {
     **dict.fromkeys(("quad", "qquad", "implies", "Rightarrow", "rightarrow", "to", "therefore"), ("break", ",")),
     **dict.fromkeys("([", ("break", "\n")),
 }
+RELATION: Final = re.compile(r"[=≈≃≅]|\\(?:approx|simeq|cong|doteq)")  # no equation without one
 _TOUCHES = re.compile(r"[.,:]\d|['\"′″!_]")  # after a number: a date, a time, a list, feet, a factorial
 _FACTOR = re.compile(r" \$?\(?[\d.]")  # after "x" as a sign
 _GOES_ON = re.compile(
@@ -114,8 +115,10 @@ def scan(text: str) -> list[Token]:
         if match.lastgroup == "money":
             money = MONEY
             continue
+        if match.lastgroup == "blank" and "\n" not in match[0]:
+            continue
         for token in _tokens(text, match, tokens):
-            tokens.append(token._replace(unit=money))
+            tokens.append(token._replace(unit=money) if money else token)
         money = ""
     return _with_units(_with_asides(tokens))
 

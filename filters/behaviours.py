@@ -7,10 +7,12 @@ read, and how well the two agree. It calls no model itself.
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 TAG: Final = "behaviour:"
 MAX_SPANS: Final = 200
+REMEMBERED: Final = 4096  # texts: the traces of a shard
 
 Labels = frozenset[str]
 Judge = Callable[[Sequence[str]], Sequence[Labels | None]]  # None: the reply could not be read
@@ -107,8 +109,9 @@ def spans(text: str) -> list[Span]:
     return found
 
 
+@lru_cache(maxsize=REMEMBERED)
 def label(text: str) -> Labels:
-    """Return the behaviours of a text by the rules."""
+    """Return the behaviours of a text by the rules. What was read lately is remembered: selection asks twice."""
     return frozenset(behaviour for behaviour, pattern in PATTERNS.items() if pattern.search(text))
 
 

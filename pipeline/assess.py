@@ -200,7 +200,7 @@ def not_in_pool(problem: Problem, assessments: Sequence[Assessment], model: str,
     that model was asked."""
     reference = next((a for a in assessments if a.model == model), None)
     if reference is None:
-        return Rejection(problem.id, POOL, "undecided", f"undecided: no completion of it by {model}", None, "{}")
+        return Rejection(problem.id, POOL, "undecided", f"no completion of it by {model}", None, "{}")
     return outside_band(reference, band)
 
 
@@ -210,7 +210,7 @@ def outside_band(assessment: Assessment, band: Band) -> Rejection | None:
         return None
     allowed = f"band {band.min_pass_rate:g} to {band.max_pass_rate:g}"
     more = f", but {MORE}" if assessment.decision == "undecided" and assessment.attempts else ""
-    reason = f"{assessment.decision}: {_counted(assessment)}; {allowed}{more}"
+    reason = f"{_counted(assessment)}; {allowed}{more}"
     evidence = canonical_json(_measured(assessment))
     return Rejection(assessment.problem_id, POOL, assessment.decision, reason, assessment.pass_rate, evidence)
 

@@ -92,7 +92,7 @@ def test_outside_the_band_says_the_model_the_interval_and_the_band() -> None:
     (easy,) = assess_problem(PROBLEM, panel("cccc"), Assess())
     rejection = outside_band(easy, Band())
     assert rejection is not None
-    assert rejection.reason == "too easy: 4 of 4 correct for m, interval [0.56, 1.00]; band 0.01 to 0.95"
+    assert rejection.reason == "4 of 4 correct for m, interval [0.56, 1.00]; band 0.01 to 0.95"
     assert rejection.score == 1.0
 
 
@@ -100,7 +100,7 @@ def test_a_problem_that_the_reference_model_was_not_asked_is_undecided() -> None
     found = assess_problem(PROBLEM, panel("cwcw", model="other"), Assess())
     rejection = not_in_pool(PROBLEM, found, "m", Band())
     assert rejection is not None
-    assert (rejection.filter, rejection.reason) == ("undecided", "undecided: no completion of it by m")
+    assert (rejection.filter, rejection.reason) == ("undecided", "no completion of it by m")
     assert not_in_pool(PROBLEM, found, "other", Band()) is None
 
 
