@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from filters import behaviours
-from filters.arithmetic import wrong_equations
+from filters.arithmetic import equations, wrong_equations
 from filters.diversity import as_details, distance, diversity, shingles
 from filters.embeddings import embed
 from filters.leaks import benchmark_digests, leaked_trace
@@ -68,6 +68,8 @@ def _select_shard(run: Run, unit: Unit, work: Work) -> None:
         rejections=rejections,
         details=as_details(diversity(kept_texts, embed if settings.embedding_spread else None)),
     )
+    for remembered in (equations, behaviours.label):
+        remembered.cache_clear()  # texts of a finished shard are not asked about again
 
 
 def _leaked(panel: Sequence[Judged], settings: Decontamination | None) -> dict[str, Rejection]:
