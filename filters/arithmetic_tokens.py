@@ -87,7 +87,9 @@ _COMMANDS: Final[dict[str, tuple[Kind, str]]] = {
     **dict.fromkeys(("quad", "qquad", "implies", "Rightarrow", "rightarrow", "to", "therefore"), ("break", ",")),
     **dict.fromkeys("([", ("break", "\n")),
 }
-RELATION: Final = re.compile(r"[=≈≃≅]|\\(?:approx|simeq|cong|doteq)")  # no equation without one
+RELATION: Final = re.compile(  # no equation without one
+    "|".join(("[=≈≃≅]", *(rf"\\{name}" for name, (kind, _) in _COMMANDS.items() if kind == "relation")))
+)
 _TOUCHES = re.compile(r"[.,:]\d|['\"′″!_]")  # after a number: a date, a time, a list, feet, a factorial
 _FACTOR = re.compile(r" \$?\(?[\d.]")  # after "x" as a sign
 _GOES_ON = re.compile(
@@ -124,12 +126,12 @@ def scan(text: str) -> list[Token]:
 
 
 def _tokens(text: str, match: re.Match[str], before: Sequence[Token]) -> Iterator[Token]:
-    """Give the tokens for one match: none for a blank, two where maths is closed."""
+    """Give the tokens for one match (of blanks, those with a new line come here): two where maths is closed."""
     piece, start, end = match[0], match.start(), match.end()
     group = match.lastgroup
     if group == "blank":
         goes_on = (before and before[-1].kind in ("op", "relation")) or _GOES_ON.match(text, end)
-        if "\n" in piece and not goes_on:
+        if not goes_on:
             yield Token("break", "\n", start, end)
     elif group == "number":
         yield _number(text, piece, start, end)

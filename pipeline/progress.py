@@ -22,7 +22,7 @@ from rich.progress import (
 
 LINE_EVERY_SECONDS = 10.0
 WATCH_EVERY_SECONDS = 5.0
-ENOUGH_FOR_A_PACE = 0.1
+ENOUGH_FOR_A_PACE = 0.1  # of what there is to do
 
 Watcher = Callable[[str, int, int | None], None]
 _watchers: list[Watcher] = []

@@ -148,6 +148,11 @@ def test_nothing_is_held_against_what_may_be_right(text: str) -> None:
     assert not wrong_equations(text)
 
 
+@pytest.mark.parametrize("sign", ["=", "≈", "≃", "≅", r"\approx", r"\simeq", r"\cong", r"\doteq"])
+def test_every_sign_of_equality_is_seen(sign: str) -> None:
+    assert [equation.status for equation in equations(f"2 + 2 {sign} 4")] == ["right"]
+
+
 def test_an_equation_says_where_it_stands_and_what_it_should_be() -> None:
     (wrong,) = wrong_equations("First we multiply.\nSo 3 × 7 = 24 apples are there.\nDone.")
     assert (wrong.text, wrong.line) == ("3 × 7 = 24", "So 3 × 7 = 24 apples are there.")

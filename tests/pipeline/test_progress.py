@@ -1,11 +1,20 @@
 """What a stage says of its progress: a rate that can be read, and no time left before there is a pace to go by."""
 
-import time
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline import progress
 from pipeline.progress import Track
+
+NOW = 1000.0
+
+
+@pytest.fixture(autouse=True)
+def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is NOW, and every step is told."""
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: NOW))
+    monkeypatch.setattr(progress, "LINE_EVERY_SECONDS", -1.0)
 
 
 @pytest.mark.parametrize(
@@ -18,18 +27,14 @@ from pipeline.progress import Track
     ],
 )
 def test_time_left_is_told_once_there_is_a_pace(
-    done: int, seconds: float, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    done: int, seconds: float, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(progress, "LINE_EVERY_SECONDS", -1.0)
-    Track("solve", 100, started=time.monotonic() - seconds).advance(done)
+    Track("solve", 100, started=NOW - seconds, _said=0.0).advance(done)
     assert capsys.readouterr().err == said
 
 
-def test_what_an_earlier_session_did_is_no_pace(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(progress, "LINE_EVERY_SECONDS", -1.0)
-    track = Track("solve", 100, started=time.monotonic() - 60)
+def test_what_an_earlier_session_did_is_no_pace(capsys: pytest.CaptureFixture[str]) -> None:
+    track = Track("solve", 100, started=NOW - 60, _said=0.0)
     track.skip(60)
     track.advance(4)
     track.advance(6)
