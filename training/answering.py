@@ -7,24 +7,24 @@ everything is not loaded.
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from pipeline import config
-from pipeline.answers import strip_marks
 from pipeline.journal import Journal, recorded
 from pipeline.progress import track
-from pipeline.prompts import WHOLE_REPLY, PromptName, prompt_for, render_prompt
+from pipeline.prompts import PromptName, prompt_for, render_prompt
 from pipeline.records import Completion, Problem, Verdict, content_id
 from pipeline.solve import side_by_side
-from pipeline.store import write_records
+from pipeline.store import read_records, write_records
 from pipeline.teacher import Request, complete, open_teacher
-from pipeline.verifiers import verify
-from pipeline.verifiers.golds import canonical_answer, canonical_form
+from pipeline.verifiers import VERSION, verify
 from training.comparison import Outcome
 from training.estimates import Vote
 from training.held_out import HeldOut
 from training.settings import Evaluation
+from training.votes import VOTELESS
 
 PROBLEMS: Final = "problems.parquet"
 COMPLETIONS: Final = "completions.parquet"
@@ -107,13 +107,36 @@ async def _answer(model: Model, missing: list[Request], total: int, engine: conf
 
 
 def judge_all(
-    requests: Requests, known: Mapping[str, Completion], problems: Mapping[str, Problem]
+    requests: Requests, known: Mapping[str, Completion], problems: Mapping[str, Problem], output: Path
 ) -> dict[str, tuple[Completion, Verdict]]:
-    """Verify every completion that was asked for. Returns them with their verdicts, by id."""
+    """Verify every completion that was asked for, equal texts once and what the folder holds a decision on not again.
+    Returns them with their verdicts, by id."""
     completions = [known[request.id] for wanted in requests.values() for request in wanted]
-    with ThreadPoolExecutor(2) as threads:
-        verdicts = list(threads.map(verify, [problems[c.problem_id] for c in completions], completions))
-    return {c.id: (c, verdict) for c, verdict in zip(completions, verdicts, strict=True)}
+    verdicts = _decided(output, problems)
+    left: dict[tuple[str, str, str], list[Completion]] = {}
+    for completion in completions:
+        if completion.id not in verdicts:
+            text = (completion.problem_id, completion.text, completion.finish_reason)
+            left.setdefault(text, []).append(completion)
+    with ThreadPoolExecutor(2) as threads, track("verify", len(left)) as progress:
+        judged = threads.map(lambda same: verify(problems[same[0].problem_id], same[0]), left.values())
+        for same, verdict in zip(left.values(), judged, strict=True):
+            verdicts |= {c.id: replace(verdict, completion_id=c.id) for c in same}
+            progress.advance()
+    return {c.id: (c, verdicts[c.id]) for c in completions}
+
+
+def _decided(output: Path, problems: Mapping[str, Problem]) -> dict[str, Verdict]:
+    """Return the folder's verdicts by completion, but for undecided ones, those of another version of the verifiers
+    and those on problems that have changed."""
+    if not (output / VERDICTS).is_file() or not (output / PROBLEMS).is_file():
+        return {}
+    same = {row.id for row in read_records(Problem, output / PROBLEMS) if problems.get(row.id) == row}
+    return {
+        row.completion_id: row
+        for row in read_records(Verdict, output / VERDICTS)
+        if row.problem_id in same and row.verdict != "undecided" and row.verifier_version == VERSION
+    }
 
 
 def store(
@@ -123,40 +146,33 @@ def store(
     judged: Mapping[str, tuple[Completion, Verdict]],
 ) -> None:
     """Write problems, completions and verdicts as records. Completions that were paid for in this folder are kept even
-    where nothing asks for them now; those that count have a verdict."""
+    where nothing asks for them now, with the decisions on them; those that count have a verdict."""
     earlier = [completion for name, completion in known.items() if name not in judged]
+    kept = [v for v in _decided(output, {p.id: p for p in problems}).values() if v.completion_id not in judged]
     write_records(Completion, [*(c for c, _ in judged.values()), *earlier], output / COMPLETIONS)
-    write_records(Verdict, [verdict for _, verdict in judged.values()], output / VERDICTS)
+    write_records(Verdict, [*(verdict for _, verdict in judged.values()), *kept], output / VERDICTS)
     write_records(Problem, list(problems), output / PROBLEMS)
     Journal(output / JOURNAL).remove()
+
+
+def sampled(wanted: Sequence[Request]) -> list[str]:
+    """Return the ids of the sampled completions among the requests."""
+    return [request.id for request in wanted if request.sampling.temperature > 0]
 
 
 def outcomes_of(
     wanted: Sequence[Request],
     judged: Mapping[str, tuple[Completion, Verdict]],
     problems: Mapping[str, Problem],
-    cons: bool,
+    votes: Mapping[str, str],
 ) -> dict[str, Outcome]:
-    """Return what a model made of each problem; answers are read in canonical form only where `cons` counts them."""
+    """Return what a model made of each problem, with what its completions vote for."""
     greedy = {r.problem_id: judged[r.id][1].verdict for r in wanted if r.sampling.temperature == 0}
-    votes: dict[str, list[Vote]] = {}
-    for request in wanted:
-        if request.sampling.temperature > 0:
-            completion, verdict = judged[request.id]
-            answer = _vote(problems[request.problem_id], completion, verdict) if cons else None
-            votes.setdefault(request.problem_id, []).append((verdict.verdict, answer))
+    found: dict[str, list[Vote]] = {}
+    for name in sampled(wanted):
+        _, verdict = judged[name]
+        found.setdefault(verdict.problem_id, []).append((verdict.verdict, votes.get(name)))
     return {
-        name: Outcome(greedy.get(name), tuple(votes.get(name, ())), problems[name].verifier not in WHOLE_REPLY)
+        name: Outcome(greedy.get(name), tuple(found.get(name, ())), problems[name].verifier not in VOTELESS)
         for name in dict.fromkeys(request.problem_id for request in wanted)
     }
-
-
-def _vote(problem: Problem, completion: Completion, verdict: Verdict) -> str | None:
-    """Return the answer that a completion votes for. One that gives several answers votes for none of them, unless they
-    were found to be the same."""
-    if verdict.verdict not in ("correct", "incorrect"):
-        return None
-    answer = canonical_answer(problem, completion)
-    if answer is None and verdict.verdict == "correct" and verdict.extracted is not None:
-        return canonical_form(problem, strip_marks(verdict.extracted))
-    return answer

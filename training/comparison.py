@@ -27,7 +27,7 @@ ALL: Final = "all"
 
 
 class Outcome(NamedTuple):
-    """What one model made of one problem. Without `votable` replies are judged whole: there are no answers to count."""
+    """What one model made of one problem. Without `votable` replies have no answer to be counted."""
 
     greedy: VerdictValue | None
     sampled: tuple[Vote, ...]

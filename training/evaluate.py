@@ -22,7 +22,7 @@ from pipeline.records import Completion, Problem, Verdict, content_id
 from pipeline.store import write_text
 from pipeline.teacher import identity_of
 from pipeline.verifiers import VERSION as VERIFIER_VERSION
-from training.answering import Model, Requests, answer_all, judge_all, outcomes_of, requests_for, store
+from training.answering import Model, Requests, answer_all, judge_all, outcomes_of, requests_for, sampled, store
 from training.comparison import How, groups_of, line, pair
 from training.evaluation_page import Results, as_json, markdown, summary
 from training.evaluation_plan import Plan, plan_from_config, plan_from_flags
@@ -31,8 +31,9 @@ from training.held_out import refuse_overlap, trained_on
 from training.outputs import told
 from training.plot import write_plot
 from training.settings import EvaluationConfig
+from training.votes import votes_of
 
-VERSION: Final = "1"  # of the estimates: change what they mean, raise it
+VERSION: Final = "2"  # of the estimates: change what they mean, raise it
 CARD: Final = "evaluation.json"  # written last: what the results are of
 RESULTS: Final = ("results.json", "results.md", "results.png")
 
@@ -108,7 +109,7 @@ def evaluate(plan: Plan) -> None:
     problems = {held.problem.id: held.problem for held in plan.problems}
     requests = {m: requests_for(m, plan.problems, plan.settings) for row in models.values() for m in row}
     known = answer_all(requests, plan.settings.engine, plan.output)
-    judged = judge_all(requests, known, problems)
+    judged = judge_all(requests, known, problems, plan.output)
     store(plan.output, list(problems.values()), known, judged)
     results = _results(plan, models, requests, judged)
     _write(plan, results, fingerprint)
@@ -148,7 +149,9 @@ def _results(
     found: list[Problem] = [held.problem for held in plan.problems]
     problems = {problem.id: problem for problem in found}
     counted = any(k <= settings.completions for k in settings.cons)
-    outcomes = {model: outcomes_of(wanted, judged, problems, counted) for model, wanted in requests.items()}
+    voters = [name for wanted in requests.values() for name in sampled(wanted)] if counted else []
+    votes = votes_of(voters, judged, problems, plan.output)
+    outcomes = {model: outcomes_of(wanted, judged, problems, votes) for model, wanted in requests.items()}
     how = How(settings.k, settings.cons, settings.level, plan.seed)
     groups = groups_of(found)
     rows = {label: [outcomes[model] for model in row] for label, row in models.items()}

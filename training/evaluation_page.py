@@ -134,7 +134,10 @@ def _how(results: Results, settings: Evaluation) -> str:
         "pass@k takes the problems with at least k decided completions; the floor counts them as wrong."
     )
     if settings.completions:
-        note += " cons@k: majority vote over canonical answers; in a tie each of the leading answers counts in part."
+        note += (
+            " cons@k: majority vote over canonical answers (programs vote for what comes out of their tests); in a tie "
+            "each of the leading answers counts in part."
+        )
     missing = [k for k in {*settings.k, *settings.cons} if k > settings.completions > 0]
     if missing:
         note += f" Not measured with so few completions: k = {', '.join(map(str, sorted(missing)))}."

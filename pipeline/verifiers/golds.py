@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from pipeline.answers import extract, strip_marks
+from pipeline.answers import extract, strip_marks, strip_thinking
 from pipeline.records import Completion, GoldStatus, Problem
 from pipeline.verifiers.constraint import read_specs
 from pipeline.verifiers.countdown import read_problem
@@ -14,9 +14,10 @@ from pipeline.verifiers.logic import check_logic
 from pipeline.verifiers.naming import unnamed
 from pipeline.verifiers.notation import Limit, Undefined, Unreadable, string_key
 from pipeline.verifiers.parsing import parse
-from pipeline.verifiers.program import read_tests
+from pipeline.verifiers.program import behaviour, last_program, read_tests
 from pipeline.verifiers.proof import check_theorem
 from pipeline.verifiers.structures import members
+from pipeline.verifiers.worker import shared_pool
 
 SPECIFICATIONS: Final[dict[str, Callable[[str], object]]] = {
     "countdown": read_problem,
@@ -98,3 +99,15 @@ def canonical_form(problem: Problem, answer: str) -> str:
         return key_of(node)
     except (Unreadable, Undefined, Limit):
         return string_key(answer)
+
+
+def program_behaviour(problem: Problem, completion: Completion) -> str | None:
+    """Return a key that is equal for programs that do the same on the problem's tests; None without a program, and
+    where not all tests could be run to their end."""
+    program = last_program(strip_thinking(completion.text)[0])
+    if program is None or problem.answer is None:
+        return None
+    try:
+        return behaviour(read_tests(problem.answer), program, shared_pool().deadline, problem.tolerance)
+    except Undecided:
+        return None

@@ -9,9 +9,11 @@ or asleep, but not waiting for a processor (see pipeline/sandbox.py, where the l
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple
 
 from pipeline.answers import strip_special
+from pipeline.records import content_id
 from pipeline.sandbox import Limits, Run, SandboxUnavailable, run_python
 from pipeline.verifiers.equality import Undecided
 
@@ -105,6 +107,28 @@ def failed_test(tests: IoTests, program: str, seconds: float, tolerance: float |
 
     Raises Undecided at a limit of time or memory, and where programs cannot be confined.
     """
+    for number, (test, run) in enumerate(_runs(tests, program, seconds), 1):
+        fault = _fault(tests.mode, test, run, tolerance)
+        if fault is not None:
+            return f"test {number} of {len(tests.tests)}: {fault}"
+    return None
+
+
+def behaviour(tests: IoTests, program: str, seconds: float, tolerance: float | None = None) -> str:
+    """Run a program on all tests. Returns a key that is equal for programs from which the same comes out of every one,
+    as programs are grouped for a vote by AlphaCode (Li et al. 2022, arXiv 2203.07814, section 4.6).
+
+    Raises Undecided as `failed_test` does.
+    """
+    seen = [
+        None if _fault(tests.mode, test, run, tolerance) is None else _came_out(tests.mode, run)
+        for test, run in _runs(tests, program, seconds)
+    ]
+    return content_id("behaviour", *seen)
+
+
+def _runs(tests: IoTests, program: str, seconds: float) -> Iterator[tuple[IoTest, Run]]:
+    """Run a program on one test after the other. Raises Undecided where nobody knows what it would have done."""
     if len(program) > MAX_PROGRAM:
         raise Undecided("the program is too long")
     left = seconds + START_SECONDS * (len(tests.tests) - 1)
@@ -113,13 +137,10 @@ def failed_test(tests: IoTests, program: str, seconds: float, tolerance: float |
             run = _run(tests, test, program, Limits(seconds=max(left, 0.001)))
         except (SandboxUnavailable, OSError) as error:  # a full disk says nothing about the program either
             raise Undecided(f"no sandbox: {error}") from error
-        if run.ending in ("out of time", "over a limit"):  # nobody knows what it would have done
+        if run.ending in ("out of time", "over a limit"):
             raise Undecided(f"test {number} of {len(tests.tests)}: the program was {run.ending}")
-        fault = _stdin_fault(test, run) if tests.mode == "stdin" else _function_fault(test, run, tolerance)
-        if fault is not None:
-            return f"test {number} of {len(tests.tests)}: {fault}"
+        yield test, run
         left -= run.seconds
-    return None
 
 
 _CALL: Final = """
@@ -158,6 +179,15 @@ def _run(tests: IoTests, test: IoTest, program: str, limits: Limits) -> Run:
     request = _dumps({"entry_point": tests.entry_point, "arguments": test.given}).encode()
     files = {"solution.py": _bytes(program)}
     return run_python(_CALL, stdin=request, files=files, limits=limits, max_output=_room(_dumps(test.wanted)))
+
+
+def _fault(mode: str, test: IoTest, run: Run, tolerance: float | None) -> str | None:
+    return _stdin_fault(test, run) if mode == "stdin" else _function_fault(test, run, tolerance)
+
+
+def _came_out(mode: str, run: Run) -> str:
+    text = run.output.decode("utf-8", "backslashreplace")
+    return "\n".join(_lines(text)) if mode == "stdin" else text
 
 
 def _stdin_fault(test: IoTest, run: Run) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 from pipeline.sandbox import SandboxUnavailable
 from pipeline.verifiers import judge
 from pipeline.verifiers.equality import Undecided
-from pipeline.verifiers.program import last_program, read_tests
+from pipeline.verifiers.program import behaviour, last_program, read_tests
 from pipeline.verifiers.rows import verify_rows
 from pipeline.verifiers.worker import configure
 from tests.isolation import needs_isolation
@@ -244,3 +244,40 @@ def test_what_was_cut_off_is_undecided_and_no_block_is_unparsable() -> None:
     assert judge("code", SUM, f"<think>{block}</think>").verdict == "unparsable"
     assert judge("code", SUM, "print(5)").verdict == "unparsable"
     assert judge("code", SUM, f"```python\n{'#' * 1_000_001}\n```").verdict == "undecided"
+
+
+DOUBLE = read_tests(
+    '{"mode": "function", "entry_point": "f", "tests": [{"input": [1], "output": 2}, {"input": [3], "output": 6}]}'
+)
+
+
+@needs_isolation
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("return x + x", "return 2 * x", True),
+        ("return x + 1", "y = x\n    return y + 1", True),
+        ("return x + 1", "return 2 * x", False),  # equal on the first test
+        ("return x + 1", "return 3 * x - 1", False),
+        ("return x + 1", "return float(x + 1)", False),
+        ("return 1 // 0", "raise KeyError", True),
+        ("return 1 // 0", "return None", False),
+    ],
+)
+def test_programs_are_told_apart_by_what_comes_out_of_every_test(one: str, other: str, same: bool) -> None:
+    found = [behaviour(DOUBLE, f"def f(x):\n    {body}\n", 10.0) for body in (one, other)]
+    assert (found[0] == found[1]) is same
+
+
+@needs_isolation
+def test_blanks_at_the_ends_of_lines_are_no_other_behaviour() -> None:
+    tests = read_tests(SUM)
+    printed = ["print(1)", "print('1 ')", "print(2)"]
+    one, blank, two = (behaviour(tests, program, 10.0) for program in printed)
+    assert one == blank != two
+
+
+@needs_isolation
+def test_the_behaviour_of_a_program_that_does_not_end_is_not_known() -> None:
+    with pytest.raises(Undecided, match="test 2 of 2: the program was out of time"):
+        behaviour(DOUBLE, "def f(x):\n    while x > 1:\n        pass\n    return 2\n", 0.5)
