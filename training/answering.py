@@ -109,21 +109,23 @@ async def _answer(model: Model, missing: list[Request], total: int, engine: conf
 def judge_all(
     requests: Requests, known: Mapping[str, Completion], problems: Mapping[str, Problem], output: Path
 ) -> dict[str, tuple[Completion, Verdict]]:
-    """Verify every completion that was asked for, equal texts once and what the folder holds a decision on not again.
-    Returns them with their verdicts, by id."""
+    """Verify every completion that was asked for: a text once, whichever models wrote it, and not again where the
+    folder holds a decision on it. Returns them with their verdicts, by id."""
+    decided = _decided(output, problems)
+    verdicts = {_reply(known[name]): verdict for name, verdict in decided.items() if name in known}
     completions = [known[request.id] for wanted in requests.values() for request in wanted]
-    verdicts = _decided(output, problems)
-    left: dict[tuple[str, str, str], list[Completion]] = {}
-    for completion in completions:
-        if completion.id not in verdicts:
-            text = (completion.problem_id, completion.text, completion.finish_reason)
-            left.setdefault(text, []).append(completion)
+    left = {_reply(c): c for c in completions if _reply(c) not in verdicts}
     with ThreadPoolExecutor(2) as threads, track("verify", len(left)) as progress:
-        judged = threads.map(lambda same: verify(problems[same[0].problem_id], same[0]), left.values())
-        for same, verdict in zip(left.values(), judged, strict=True):
-            verdicts |= {c.id: replace(verdict, completion_id=c.id) for c in same}
+        found = threads.map(lambda completion: verify(problems[completion.problem_id], completion), left.values())
+        for reply, verdict in zip(left, found, strict=True):
+            verdicts[reply] = verdict
             progress.advance()
-    return {c.id: (c, verdicts[c.id]) for c in completions}
+    return {c.id: (c, replace(verdicts[_reply(c)], completion_id=c.id)) for c in completions}
+
+
+def _reply(completion: Completion) -> tuple[str, ...]:
+    """Return all that a verdict depends on."""
+    return completion.problem_id, completion.text, completion.finish_reason
 
 
 def _decided(output: Path, problems: Mapping[str, Problem]) -> dict[str, Verdict]:

@@ -119,5 +119,9 @@ def test_a_decision_is_made_again_only_if_problem_or_verifier_changed(
         monkeypatch.setattr("training.answering.VERSION", "another")
     again = judge_all(requests, known, {problem.id: now}, tmp_path)  # type: ignore[arg-type]
     assert asked == (["cut"] if changed == "nothing" else [right, "\\boxed{-7}", "cut"])
+    other = replace(made[0], id="of-another-model", model="other")
+    with_it = {"other": [other], **requests}
+    judge_all(with_it, {other.id: other, **known}, {problem.id: problem}, tmp_path)  # type: ignore[arg-type]
+    assert asked.count(right) == (0 if changed == "nothing" else asked.count("\\boxed{-7}"))
     wanted = ["incorrect"] * 2 + ["correct"] if changed == "gold" else ["correct"] * 2 + ["incorrect"]
     assert [verdict.verdict for _, verdict in again.values()] == [*wanted, "undecided"]
