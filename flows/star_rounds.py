@@ -19,6 +19,7 @@ from flows.training_command import check_student, start_training
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.errors import GradatimError
 from pipeline.models import resolve
+from pipeline.progress import say
 from pipeline.star_settings import StarConfig
 from pipeline.store import write_text
 
@@ -79,8 +80,13 @@ def generate(settings: StarConfig, number: int) -> None:
 
 
 def rationalise(settings: StarConfig, number: int) -> None:
-    """Ask again for what was not solved, if anything was left unsolved."""
-    if settings.rationalise and unsolved(settings, number):
+    """Ask again for what was not solved, if anything was left unsolved that can be asked with a hint."""
+    if not settings.rationalise:
+        return
+    askable, whole = unsolved(settings, number)
+    if whole:
+        say(f"round {number}: {whole:,} unsolved problems have no answer to hint at (programs, proofs, constraints)")
+    if askable:
         build(run_config(settings, number, RATIONALISE))
 
 

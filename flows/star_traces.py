@@ -72,12 +72,14 @@ def run_of(settings: StarConfig, number: int, name: str) -> Run | None:
     return open_run(folder) if (folder / "config.yaml").is_file() else None
 
 
-def unsolved(settings: StarConfig, number: int) -> int:
-    """Return how many problems a round left unsolved that a hint may help with."""
+def unsolved(settings: StarConfig, number: int) -> tuple[int, int]:
+    """Return how many problems a round left unsolved: those that a hint may help with, and those of which none is made,
+    as their replies are judged whole."""
     run = open_run(settings.folder(number) / GENERATE)
     out = {r.record_id for r in iterate_records(Rejection, run.manifest.paths("assess", "rejections/assess"))}
     problems = iterate_records(Problem, run.manifest.paths("agree", "settled"))
-    return sum(problem.id in out and problem.verifier not in WHOLE_REPLY for problem in problems)
+    whole = [problem.verifier in WHOLE_REPLY for problem in problems if problem.id in out]
+    return whole.count(False), whole.count(True)
 
 
 def _rows(run: Run) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flows import star_rounds, star_traces
 from flows.star_report import Round, cells
 from flows.star_rounds import StarError, begin, load_star, open_star, run_step, steps_left, student_settings
 from flows.star_runs import CLOSED_BOOK, GENERATE, RATIONALISE, answering_model, run_config
@@ -194,7 +195,19 @@ def test_problems_that_a_hint_cannot_help_with_are_not_asked_again(gathered: Gat
         made = [row for part in run_shards(run, source, 0) for row in part.make().rows]
         counts.append(len(made))
     assert counts == [COUNT - EACH, COUNT - EACH, 0]
-    assert unsolved(settings, 1) == COUNT - EACH
+    assert unsolved(settings, 1) == (COUNT - EACH, 0)
+
+
+def test_unsolved_problems_without_an_answer_to_hint_at_are_told(
+    gathered: Gathered, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = gathered[0]
+    monkeypatch.setattr(star_traces, "WHOLE_REPLY", frozenset({"math"}))
+    monkeypatch.setattr(star_rounds, "build", lambda _: pytest.fail("was asked with a hint"))
+    star_rounds.rationalise(settings, 1)
+    assert "round 1: 8 unsolved problems have no answer to hint at" in "".join(capsys.readouterr())
+    star_rounds.rationalise(settings.model_copy(update={"rationalise": False}), 1)
+    assert "".join(capsys.readouterr()) == ""
 
 
 def test_students_answer_under_their_folder_or_the_name_they_are_served_as(tmp_path: Path, student: Path) -> None:
