@@ -59,7 +59,8 @@ def _fails(problem: Problem, verdict: Verdict) -> bool:
 def _behaviours(
     judged: Sequence[tuple[Completion, Verdict]], problems: Mapping[str, Problem], output: Path
 ) -> dict[str, str | None]:
-    """Run the programs that fail on all their tests, each text once; what the folder knows is not run again."""
+    """Run the programs that fail on all their tests, each text once; what the folder knows is not run again.
+    What could not be found out, for want of time or of a sandbox, is None and not kept."""
     path = output / BEHAVIOURS
     known: dict[str, str | None] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     failing = [(problems[c.problem_id], c) for c, verdict in judged if _fails(problems[c.problem_id], verdict)]
@@ -70,7 +71,8 @@ def _behaviours(
             for key, behaviour in zip(missing, found, strict=True):
                 known[key] = behaviour
                 progress.advance()
-        write_text(json.dumps(known, indent=0) + "\n", path)
+        settled = {key: behaviour for key, behaviour in known.items() if behaviour is not None}
+        write_text(json.dumps(settled, indent=0) + "\n", path)
     return known
 
 

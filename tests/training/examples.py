@@ -1,6 +1,7 @@
 """Runs and tokenizers made for the training tests: template problems with a written-out trace, no model needed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 from generators.templates import work_rate
 from generators.templates.family import generate_problem
 from pipeline.prompts import render_prompt
-from pipeline.records import Problem
+from pipeline.records import Completion, Problem
 from pipeline.store import file_digest
 from training.exports import SftRow
 from training.templates_check import Rendered, render
@@ -24,6 +25,14 @@ CHATML = (
 def problems(count: int, seed: int = 0) -> list[Problem]:
     """Different problems of one template family."""
     return [generate_problem(work_rate.FAMILY, seed, index) for index in range(count)]
+
+
+def completion(text: str, name: str = "c", **changes: Any) -> Completion:
+    """A finished completion of some model."""
+    return replace(
+        Completion(name, "p", "m", "r", "v", "{}", 0, None, text, "stop", 1, 1, "vllm", "1"),
+        **changes,
+    )
 
 
 def sft_row(problem: Problem, sample_index: int = 0) -> dict[str, Any]:

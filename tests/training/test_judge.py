@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from pipeline.records import Completion
+from tests.training.examples import completion
 from training.judge import (
     JudgeQuality,
     Order,
@@ -86,13 +86,6 @@ def test_master_keys_say_nothing_and_lose_without_the_judge(key: str | None) -> 
 )
 def test_what_says_something_is_the_judges_part(response: str) -> None:
     assert not non_answer(response)
-
-
-def completion(text: str, name: str = "c", **changes: Any) -> Completion:
-    return replace(
-        Completion(name, "p", "m", "r", "v", "{}", 0, None, text, "stop", 1, 1, "vllm", "1"),
-        **changes,
-    )
 
 
 @pytest.mark.parametrize(

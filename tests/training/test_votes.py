@@ -8,12 +8,14 @@ import pytest
 
 from generators.templates import number_lists
 from generators.templates.family import generate_problem
+from pipeline import config
 from pipeline.records import Completion, Problem, Verdict
+from pipeline.teacher import Request
 from pipeline.verifiers import verify
 from tests.isolation import needs_isolation
-from tests.training.examples import problems
-from training import votes
-from training.answering import judge_all, store
+from tests.training.examples import completion, problems
+from training import answering, votes
+from training.answering import Model, judge_all, store
 from training.estimates import majority
 from training.votes import BEHAVIOURS, PASSING, votes_of
 
@@ -26,23 +28,8 @@ RIGHT = ("2 * x", "x + x", "x << 1")
 ONE_FAULT = ("x + 1", "1 + x", "x - -1", "(x + 1)")
 
 
-def completion(problem: Problem, text: str, number: int) -> Completion:
-    return Completion(
-        id=f"completion-{number}",
-        problem_id=problem.id,
-        model="m",
-        revision="1",
-        engine="function",
-        engine_version="1",
-        prompt_version="boxed/1",
-        sampling="{}",
-        sample_index=number,
-        text=text,
-        reasoning=None,
-        finish_reason="stop",
-        prompt_tokens=1,
-        completion_tokens=1,
-    )
+def written(problem: Problem, text: str, number: int) -> Completion:
+    return completion(text, f"completion-{number}", problem_id=problem.id, sample_index=number)
 
 
 def program(body: str) -> str:
@@ -50,7 +37,7 @@ def program(body: str) -> str:
 
 
 def judged(problem: Problem, *texts: str) -> dict[str, tuple[Completion, Verdict]]:
-    made = [completion(problem, text, number) for number, text in enumerate(texts)]
+    made = [written(problem, text, number) for number, text in enumerate(texts)]
     return {one.id: (one, verify(problem, one)) for one in made}
 
 
@@ -91,37 +78,67 @@ def test_answers_vote_in_canonical_form(tmp_path: Path) -> None:
     assert "completion-3" not in voted and not (tmp_path / BEHAVIOURS).exists()
 
 
-@pytest.mark.parametrize("changed", ["nothing", "gold", "verifier"])
-def test_a_decision_is_made_again_only_if_problem_or_verifier_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
-) -> None:
-    problem = problems(1)[0]
-    right = f"\\boxed{{{problem.answer}}}"
-    made = [completion(problem, text, n) for n, text in enumerate((right, right, "\\boxed{-7}"))]
-    made.append(replace(completion(problem, "cut", 3), finish_reason="length"))
-    known = {one.id: one for one in made}
-    asked = []
+@needs_isolation
+def test_a_behaviour_that_is_not_known_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judged(CODE, program("x + 1"))
+    monkeypatch.setattr(votes, "program_behaviour", lambda *_: None)
+    assert votes_of(list(found), found, {CODE.id: CODE}, tmp_path) == {}
+    monkeypatch.undo()
+    assert list(votes_of(list(found), found, {CODE.id: CODE}, tmp_path)) == list(found)
+
+
+PROBLEM = problems(1)[0]
+RIGHT_TEXT, WRONG_TEXT = f"\\boxed{{{PROBLEM.answer}}}", "\\boxed{-7}"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that the verifier is asked about."""
+    texts: list[str] = []
 
     def counted(problem: Problem, one: Completion) -> Verdict:
-        asked.append(one.text)
+        texts.append(one.text)
         return verify(problem, one)
 
-    monkeypatch.setattr("training.answering.verify", counted)
-    requests = {"model": made}  # judge_all reads no more of a request than its id
-    first = judge_all(requests, known, {problem.id: problem}, tmp_path)  # type: ignore[arg-type]
-    assert asked == [right, "\\boxed{-7}", "cut"]  # the same text is judged once
-    assert [verdict.completion_id for _, verdict in first.values()] == list(known)
-    store(tmp_path, [problem], known, first)
+    monkeypatch.setattr(answering, "verify", counted)
+    return texts
 
+
+@pytest.fixture
+def known(tmp_path: Path, asked: list[str]) -> dict[str, Completion]:
+    """Completions of a first model, judged and kept in the folder."""
+    made = [written(PROBLEM, text, number) for number, text in enumerate((RIGHT_TEXT, RIGHT_TEXT, WRONG_TEXT))]
+    made.append(replace(written(PROBLEM, "cut", 3), finish_reason="length"))
+    found = {one.id: one for one in made}
+    first = judge(found, PROBLEM, tmp_path)
+    assert asked == [RIGHT_TEXT, WRONG_TEXT, "cut"]  # the same text is judged once
+    assert [verdict.completion_id for _, verdict in first.values()] == list(found)
+    store(tmp_path, [PROBLEM], found, first)
     asked.clear()
-    now = replace(problem, answer="-7") if changed == "gold" else problem
+    return found
+
+
+def judge(known: dict[str, Completion], problem: Problem, folder: Path) -> dict[str, tuple[Completion, Verdict]]:
+    requests = [Request(name, problem.id, (), "boxed/1", config.Sampling(), 0) for name in known]
+    return judge_all({Model("m", None, "m", "r"): requests}, known, {problem.id: problem}, folder)
+
+
+@pytest.mark.parametrize("changed", ["nothing", "gold", "verifier"])
+def test_a_decision_is_made_again_only_if_problem_or_verifier_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str], known: dict[str, Completion], changed: str
+) -> None:
     if changed == "verifier":
-        monkeypatch.setattr("training.answering.VERSION", "another")
-    again = judge_all(requests, known, {problem.id: now}, tmp_path)  # type: ignore[arg-type]
-    assert asked == (["cut"] if changed == "nothing" else [right, "\\boxed{-7}", "cut"])
-    other = replace(made[0], id="of-another-model", model="other")
-    with_it = {"other": [other], **requests}
-    judge_all(with_it, {other.id: other, **known}, {problem.id: problem}, tmp_path)  # type: ignore[arg-type]
-    assert asked.count(right) == (0 if changed == "nothing" else asked.count("\\boxed{-7}"))
+        monkeypatch.setattr(answering, "VERSION", "another")
+    again = judge(known, replace(PROBLEM, answer="-7") if changed == "gold" else PROBLEM, tmp_path)
+    assert asked == (["cut"] if changed == "nothing" else [RIGHT_TEXT, WRONG_TEXT, "cut"])
     wanted = ["incorrect"] * 2 + ["correct"] if changed == "gold" else ["correct"] * 2 + ["incorrect"]
     assert [verdict.verdict for _, verdict in again.values()] == [*wanted, "undecided"]
+
+
+def test_what_another_model_wrote_too_is_not_judged_again(
+    tmp_path: Path, asked: list[str], known: dict[str, Completion]
+) -> None:
+    other = replace(known["completion-0"], id="of-another-model", model="other")
+    found = judge({other.id: other, **known}, PROBLEM, tmp_path)
+    assert asked == ["cut"]
+    assert (found[other.id][1].completion_id, found[other.id][1].verdict) == (other.id, "correct")
