@@ -42,7 +42,7 @@ FILTERS: Final[dict[str, str]] = {
     "unparsable": "no answer is committed to",
     "undecided": "could not be judged: cut off, or out of time",
     "truncated": "stopped by the token limit, not by the model",
-    "hint leak": "was written with the answer told, and mentions that, or begins with the answer",
+    "hint leak": "was written with the answer told, and mentions that, begins with it, or holds a hidden test",
     "repetitive": "says the same eight words again and again",
     "answer before reasoning": "gives its answer before any reasoning",
     "language mixing": "uses letters of a script that the question does not use",

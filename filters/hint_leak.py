@@ -1,5 +1,6 @@
 """A rationalisation that gives away that its writer was told the answer: it speaks of the hint, argues from the answer,
-or states the answer before any reasoning. Each finding comes with the words that show it.
+states the answer before any reasoning, or is a program that holds a hidden test. Each finding comes with the words that
+show it.
 
 Only surface marks are seen; whether the reasoning carries the answer is what the closed-book rate measures.
 """
@@ -8,10 +9,12 @@ import re
 from typing import Final, NamedTuple
 
 from filters.answer_leak import answer_stated, shown_to_writer
+from filters.hard_coded import hard_coded
 from pipeline.prompts import HINT_LABEL
-from pipeline.records import Completion
+from pipeline.records import Completion, Problem
 
 NEARBY: Final = 60
+HINTED: Final = HINT_LABEL.partition("/")[0]
 
 _ANSWER = r"(?:final |correct |right )?(?:answer|solution|result)"
 _MENTION = re.compile(
@@ -43,24 +46,34 @@ class Leak(NamedTuple):
 
 
 def was_hinted(completion: Completion) -> bool:
-    """Tell whether a completion was asked for with the answer told."""
-    return completion.prompt_version.endswith(HINT_LABEL)
+    """Tell whether a completion was asked for with the answer told, by whichever version of the hint."""
+    return HINTED in completion.prompt_version
 
 
-def hint_leak(text: str, answer: str, min_words: int) -> Leak | None:
+def hint_leak(problem: Problem, text: str, min_words: int) -> Leak | None:
     """Return the first mark of the hint in a text, or None. An answer that is stated with fewer than `min_words` words
-    before it is one."""
+    before it is one; of a program, whose reply is the answer, a hidden test that stands in it."""
+    answer = problem.answer or ""
+    if words := _mention(text, answer):
+        return Leak("mentions the hint", words)
+    if problem.verifier == "code":
+        literal = hard_coded(problem.question, answer, text)
+        return Leak("holds a hidden test", literal) if literal else None
+    if (place := answer_stated(text, answer)) is not None and len(text[:place].split()) < min_words:
+        return Leak("answer before reasoning", text[: place + NEARBY].strip())
+    return None
+
+
+def _mention(text: str, answer: str) -> str | None:
     for pattern in (_MENTION, _REASON):
         if match := pattern.search(text):
-            return Leak("mentions the hint", _around(text, match.start(), match.end()))
+            return _around(text, match.start(), match.end())
     if shown := shown_to_writer(text, answer):
-        return Leak("mentions the hint", shown)
+        return shown
     for match in _ECHO.finditer(text):  # "which is 42, as given"
         before = text[max(0, match.start() - NEARBY) : match.start()]
         if answer.strip() and answer.strip() in before:
-            return Leak("mentions the hint", _around(text, match.start(), match.end()))
-    if (place := answer_stated(text, answer)) is not None and len(text[:place].split()) < min_words:
-        return Leak("answer before reasoning", text[: place + NEARBY].strip())
+            return _around(text, match.start(), match.end())
     return None
 
 

@@ -20,7 +20,7 @@ from pipeline.config import Select
 from pipeline.prompts import WHOLE_REPLY
 from pipeline.records import Completion, Problem
 
-VERSION: Final = "2"  # raise it when a check decides otherwise: finished shards are then selected anew
+VERSION: Final = "3"  # raise it when a check decides otherwise: finished shards are then selected anew
 REPEATED_WORDS: Final = 8
 SHOWN: Final = 200
 SHOWN_LINES: Final = 5
@@ -118,7 +118,7 @@ def leaked_answer(problem: Problem, judged: Judged, settings: Select) -> Objecti
 def hinted(problem: Problem, judged: Judged, settings: Select) -> Objection | None:
     if not was_hinted(judged[0]):
         return None
-    leak = hint_leak(whole_text(judged[0]), problem.answer or "", settings.min_words_before_answer)
+    leak = hint_leak(problem, whole_text(judged[0]), settings.min_words_before_answer)
     return None if leak is None else Objection("hint leak", leak.kind, None, {"text": leak.words[: 2 * SHOWN]})
 
 

@@ -11,6 +11,7 @@ from filters.arithmetic import wrong_equations
 from filters.behaviours import tags as behaviour_tags
 from filters.trace_quality import WRONG_ARITHMETIC
 from flows.reverify_judged import own_text
+from pipeline.hints import hint_for
 from pipeline.prompts import BARE, HINT_LABEL, PROMPTS, render_prompt
 from pipeline.published import Published, Row, Settings, question_of, read_rows
 from pipeline.records import Decision, content_id
@@ -120,7 +121,8 @@ def _ids(row: Row, told: Told, samplings: list[dict[str, Any]], most: int) -> It
     question = row.fields.get("question")
     if label not in _NAMES or not isinstance(question, str):
         return
-    hint = row.fields.get("gold_original") if version != label else None
-    messages = [[m.role, m.content] for m in render_prompt(_NAMES[label], question, row.fields["verifier"], hint)]
+    verifier = row.fields["verifier"]
+    hint = hint_for(verifier, row.fields.get("gold_original")) if version != label else None
+    messages = [[m.role, m.content] for m in render_prompt(_NAMES[label], question, verifier, hint)]
     for sampling, number in product(samplings, range(most)):
         yield content_id("completion", model, revision, messages, version, sampling, number)

@@ -126,8 +126,8 @@ def write_report(output: Path, rounds: Sequence[Round]) -> None:
     write_text(json.dumps(content, indent=2) + "\n", output / "star.json")
     notes = (
         "pass@1 is the share of correct completions among those decided. Leaking: correct completions with the hint "
-        "that mention it or begin with the answer; they are not trained on. Closed book: the same model, asked again "
-        "without the hint for what it had solved with it."
+        "that mention it, begin with the answer or hold a hidden test; they are not trained on. Closed book: the same "
+        "model, asked again without the hint for what it had solved with it."
     )
     write_text(f"# STaR\n\n{rounds_markdown(rounds)}\n\n{notes}\n", output / "star.md")
 

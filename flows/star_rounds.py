@@ -83,9 +83,9 @@ def rationalise(settings: StarConfig, number: int) -> None:
     """Ask again for what was not solved, if anything was left unsolved that can be asked with a hint."""
     if not settings.rationalise:
         return
-    askable, whole = unsolved(settings, number)
-    if whole:
-        say(f"round {number}: {whole:,} unsolved problems have no answer to hint at (programs, proofs, constraints)")
+    askable, left = unsolved(settings, number)
+    if left:
+        say(f"round {number}: {left:,} unsolved problems have no answer to hint at (proofs, constraints)")
     if askable:
         build(run_config(settings, number, RATIONALISE))
 

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from pipeline.config import Config, VllmEngine
 from pipeline.config_files import ConfigError
 from pipeline.models import resolve
-from pipeline.prompts import WHOLE_REPLY
 from pipeline.star_settings import StarConfig
 
 GENERATE: Final = "generate"
@@ -68,9 +67,7 @@ def run_config(settings: StarConfig, number: int, name: str) -> Config:
 
 
 def _problems_of(folder: Path, name: str) -> dict[str, Any]:
-    """Return the source of a run that takes its problems from the one before it; a program or a proof cannot be told
-    as a hint."""
-    whole = sorted(WHOLE_REPLY)
-    unsolved = {"path": folder / GENERATE, "stage": "unsolved", "without_verifiers": whole}
+    """Return the source of a run that takes its problems from the one before it."""
+    unsolved = {"path": folder / GENERATE, "stage": "unsolved", "hintable": True}
     rationalised = {"path": folder / RATIONALISE, "stage": "assess"}
     return {"sources": [{"strategy": "run", **(unsolved if name == RATIONALISE else rationalised)}]}

@@ -16,7 +16,7 @@ from flows.star_report import Part, Round, Verdicts
 from flows.star_runs import CLOSED_BOOK, GENERATE, RATIONALISE
 from pipeline.assess import judged_completions
 from pipeline.export import SFT_SCHEMA
-from pipeline.prompts import WHOLE_REPLY
+from pipeline.hints import hint_for
 from pipeline.records import Assessment, Problem, Rejection
 from pipeline.report import funnel
 from pipeline.run import Run, open_run
@@ -73,13 +73,12 @@ def run_of(settings: StarConfig, number: int, name: str) -> Run | None:
 
 
 def unsolved(settings: StarConfig, number: int) -> tuple[int, int]:
-    """Return how many problems a round left unsolved: those that a hint may help with, and those of which none is made,
-    as their replies are judged whole."""
+    """Return how many problems a round left unsolved: those whose answer a hint can tell, and the others."""
     run = open_run(settings.folder(number) / GENERATE)
     out = {r.record_id for r in iterate_records(Rejection, run.manifest.paths("assess", "rejections/assess"))}
     problems = iterate_records(Problem, run.manifest.paths("agree", "settled"))
-    whole = [problem.verifier in WHOLE_REPLY for problem in problems if problem.id in out]
-    return whole.count(False), whole.count(True)
+    askable = [hint_for(problem.verifier, problem.answer) is not None for problem in problems if problem.id in out]
+    return askable.count(True), askable.count(False)
 
 
 def _rows(run: Run) -> list[dict[str, Any]]:
@@ -99,7 +98,7 @@ def _leaks(run: Run, settings: StarConfig) -> Iterator[Leak]:
         for problem in read_records(Problem, run.file(unit, "settled")):
             for completion, verdict in judged.get(problem.id, []):
                 if verdict.verdict == "correct":
-                    text = whole_text(completion)
-                    leak = hint_leak(text, problem.answer or "", settings.select.min_words_before_answer)
+                    words = settings.select.min_words_before_answer
+                    leak = hint_leak(problem, whole_text(completion), words)
                     if leak is not None:
                         yield leak

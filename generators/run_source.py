@@ -10,7 +10,9 @@ from typing import Final
 
 from generators.made import Made, Part
 from pipeline.config_files import ConfigError
+from pipeline.hints import hint_for
 from pipeline.manifest import Unit
+from pipeline.prompts import HINT_LABEL
 from pipeline.records import Agreement, Problem, Rejection
 from pipeline.run import Run, Work, open_run
 from pipeline.sources import RunSource
@@ -34,7 +36,7 @@ def run_shards(_run: Run, source: RunSource, number: int) -> Iterator[Part]:
         counts = units[-1].counts
         if counts["in"] - counts["kept"] if unsolved else counts["kept"]:
             inputs: list[object] = [source.stage, [unit.digest for unit in units]]
-            inputs += [source.without_verifiers] if source.without_verifiers else []
+            inputs += [HINT_LABEL] if source.hintable else []
             yield Part(f"{number}-{place:05d}", tuple(inputs), partial(_make, other, units, source))
 
 
@@ -42,7 +44,7 @@ def _make(other: Run, units: list[Unit], source: RunSource) -> Made:
     problems = read_records(Problem, other.file(units[0], "settled"))
     out = {r.record_id for unit in units[1:] for r in _rejections(other, unit)}
     wanted = [problem for problem in problems if (problem.id in out) == (source.stage == UNSOLVED)]
-    return Made([problem for problem in wanted if problem.verifier not in source.without_verifiers])
+    return Made([p for p in wanted if not source.hintable or hint_for(p.verifier, p.answer) is not None])
 
 
 def _rejections(run: Run, unit: Unit) -> list[Rejection]:

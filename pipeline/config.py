@@ -136,7 +136,7 @@ class Teacher(Section):
     sampling: Sampling = Field(Sampling(), description="of its requests")
     completions: int = Field(4, gt=0, description="completions per problem")
     stopping: Stopping | None = Field(None, description="stop early where the decision is known; null: never")
-    hint: bool = Field(False, description="tell the answer with the question, for rationalisation (STaR)")
+    hint: bool = Field(False, description="tell the answer, or a program's tests, for rationalisation (STaR)")
     first_index: int = Field(
         0, ge=0, description="sample index of a problem's first completion: another one draws other completions"
     )

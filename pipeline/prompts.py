@@ -89,12 +89,8 @@ THINK: Final = Prompt(
 
 PROMPTS: Final[dict[PromptName, Prompt]] = {prompt.name: prompt for prompt in (BARE, BOXED, BRIEF, PLAN, THINK)}
 
-# Behind a question's own prompt where the answer is told (STaR's rationalisation, Zelikman et al. 2022, section 3.2).
-HINT: Final = (
-    "\n\nHint: the correct answer is {answer}. Write the solution that leads to it, every step from the question "
-    "alone, as for a reader who does not know the answer. Do not mention this hint."
-)
-HINT_LABEL: Final = "+hint/1"  # behind the prompt's own label
+# Behind the prompt's own label where the answer is told; its words are in hints.py.
+HINT_LABEL: Final = "+hint/2"
 
 # Verifiers that judge the whole reply, or a program in it: a demand for steps and a box would contradict the question.
 WHOLE_REPLY: Final = frozenset({"code", "constraint", "proof"})
@@ -108,7 +104,7 @@ def prompt_for(name: PromptName, verifier: str) -> Prompt:
 def render_prompt(
     name: PromptName, question: str, verifier: str = "math", hint: str | None = None
 ) -> tuple[Message, ...]:
-    """Return the messages for a question. `hint` is the answer where it is told. Braces are left alone."""
+    """Return the messages for a question. `hint` stands behind it (see hints.py). Braces are left alone."""
     prompt = prompt_for(name, verifier)
     system = (Message("system", prompt.system),) if prompt.system else ()
     shown = [
@@ -116,5 +112,5 @@ def render_prompt(
         for asked, solution in prompt.shots
         for message in (Message("user", prompt.user.replace("{question}", asked)), Message("assistant", solution))
     ]
-    told = "" if hint is None else HINT.replace("{answer}", hint)
+    told = "" if hint is None else f"\n\n{hint}"
     return (*system, *shown, Message("user", prompt.user.replace("{question}", question) + told))

@@ -102,7 +102,7 @@ class RunSource(Section):
     stage: Literal["agree", "assess", "pool", "unsolved"] = Field(
         "assess", description="the stage that must have kept a problem; unsolved: that assess refused it"
     )
-    without_verifiers: tuple[str, ...] = Field((), description="leave out problems that these verifiers judge")
+    hintable: bool = Field(False, description="only problems whose answer a hint can tell, as teachers[].hint does")
 
 
 Source = Annotated[

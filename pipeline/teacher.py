@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from pipeline import config
 from pipeline.errors import GradatimError
+from pipeline.hints import hint_for
 from pipeline.models import resolve
 from pipeline.prompts import HINT_LABEL, prompt_for, render_prompt
 from pipeline.records import Completion, FinishReason, Message, Problem, canonical_json, content_id
@@ -71,7 +72,7 @@ class Teacher(Protocol):
 
 def make_request(identity: tuple[str, str], settings: config.Teacher, problem: Problem, sample_index: int) -> Request:
     """Build the request for completion number `sample_index` of a problem to the model of that name and revision."""
-    hint = problem.answer if settings.hint else None
+    hint = hint_for(problem.verifier, problem.answer) if settings.hint else None
     messages = render_prompt(settings.prompt, problem.question, problem.verifier, hint)
     version = prompt_for(settings.prompt, problem.verifier).label + ("" if hint is None else HINT_LABEL)
     sampling = settings.sampling

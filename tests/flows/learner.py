@@ -7,12 +7,12 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from flows.star_traces import TRACES
-from pipeline.prompts import HINT
+from pipeline.hints import ANSWER
 from pipeline.star_settings import StarConfig
 from tests.fake_server import MODEL_NAME
 from tests.flows.solver import WORDS, config, golds
 
-HINT_MARK: Final = HINT.split("{answer}", maxsplit=1)[0]
+HINT_MARK: Final = ANSWER.split("{answer}", maxsplit=1)[0]
 KINDS: Final = ("easy", "later", "with the hint", "leaking", "hopeless")
 COUNT: Final = 10
 COMPLETIONS: Final = 2

@@ -13,6 +13,7 @@ from flows.star_report import Round, cells
 from flows.star_rounds import StarError, begin, load_star, open_star, run_step, steps_left, student_settings
 from flows.star_runs import CLOSED_BOOK, GENERATE, RATIONALISE, answering_model, run_config
 from flows.star_traces import RATIONALISED, collect, run_of, unsolved
+from generators import run_source
 from generators.run_source import run_shards
 from pipeline.config_files import ConfigError, parse_model
 from pipeline.explain import explain
@@ -87,7 +88,7 @@ def test_the_hint_is_asked_with_and_never_trained_on(gathered: Gathered) -> None
     run = run_of(settings, 1, RATIONALISE)
     assert run is not None
     completions = iterate_records(Completion, run.manifest.paths("solve", "completions"))
-    assert {completion.prompt_version for completion in completions} == {"boxed/1+hint/1"}
+    assert {completion.prompt_version for completion in completions} == {"boxed/1+hint/2"}
 
 
 def test_leaks_are_counted_and_refused_with_their_words(gathered: Gathered) -> None:
@@ -184,25 +185,32 @@ def test_a_server_that_does_not_have_the_student_is_named(tmp_path: Path, studen
             run_step(GENERATE, settings.output, 1)
 
 
-def test_problems_that_a_hint_cannot_help_with_are_not_asked_again(gathered: Gathered) -> None:
-    settings = gathered[0]
-    run = run_of(settings, 1, GENERATE)
+def no_hint(_verifier: str, _answer: str | None) -> None:
+    """What hint_for returns for proofs and constraints."""
+
+
+def test_problems_that_a_hint_cannot_help_with_are_not_asked_again(
+    gathered: Gathered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(gathered[0], 1, GENERATE)
     assert run is not None
     left = {"strategy": "run", "path": run.folder, "stage": "unsolved"}
-    counts = []
-    for verifiers in ((), ("code", "proof"), ("math",)):
-        source = RunSource.model_validate({**left, "without_verifiers": verifiers})
-        made = [row for part in run_shards(run, source, 0) for row in part.make().rows]
-        counts.append(len(made))
-    assert counts == [COUNT - EACH, COUNT - EACH, 0]
-    assert unsolved(settings, 1) == (COUNT - EACH, 0)
+
+    def count(**changes: Any) -> int:
+        source = RunSource.model_validate({**left, **changes})
+        return sum(len(part.make().rows) for part in run_shards(run, source, 0))
+
+    assert count() == count(hintable=True) == COUNT - EACH
+    monkeypatch.setattr(run_source, "hint_for", no_hint)
+    assert (count(), count(hintable=True)) == (COUNT - EACH, 0)
 
 
 def test_unsolved_problems_without_an_answer_to_hint_at_are_told(
     gathered: Gathered, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = gathered[0]
-    monkeypatch.setattr(star_traces, "WHOLE_REPLY", frozenset({"math"}))
+    assert unsolved(settings, 1) == (COUNT - EACH, 0)
+    monkeypatch.setattr(star_traces, "hint_for", no_hint)
     monkeypatch.setattr(star_rounds, "build", lambda _: pytest.fail("was asked with a hint"))
     star_rounds.rationalise(settings, 1)
     assert "round 1: 8 unsolved problems have no answer to hint at" in "".join(capsys.readouterr())
