@@ -18,7 +18,7 @@ HINTED: Final = HINT_LABEL.partition("/")[0]
 
 _ANSWER = r"(?:final |correct |right )?(?:answer|solution|result)"
 _MENTION = re.compile(
-    r"\bhint(?:s|ed)?\b"
+    r"(?<!\btype )(?<!\btype-)\bhint(?:s|ed)?\b"
     rf"|\b{_ANSWER} (?:is |was |has been |that is |that was |as |,? ?which is )?(?:already )?"
     r"(?:given|provided|stated|told|supplied|revealed|known)\b"
     r"|\b(?:given|provided|stated|supplied|expected|reference|suggested|known) (?:final |correct )?(?:answer|result)\b"

@@ -127,7 +127,7 @@ def write_report(output: Path, rounds: Sequence[Round]) -> None:
     notes = (
         "pass@1 is the share of correct completions among those decided. Leaking: correct completions with the hint "
         "that mention it, begin with the answer or hold a hidden test; they are not trained on. Closed book: the same "
-        "model, asked again without the hint for what it had solved with it."
+        "model, asked again without the hint for what it had solved with it. Loss: of the first and of the last batch."
     )
     write_text(f"# STaR\n\n{rounds_markdown(rounds)}\n\n{notes}\n", output / "star.md")
 

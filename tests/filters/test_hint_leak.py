@@ -48,6 +48,7 @@ def test_long_texts_take_linear_time() -> None:
     ("text", "kind"),
     [
         ("```python\ndef f(x):\n    return 2 * x\n```", None),
+        ("With type hints:\n```python\ndef f(x: int) -> int:\n    return 2 * x\n```", None),
         ("```python\ndef f(x):  # as in the hint\n    return 2 * x\n```", MENTION),
         ("```python\ndef f(x):\n    return {1234567: 2469134}[x]\n```", "holds a hidden test"),
     ],
