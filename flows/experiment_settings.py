@@ -67,7 +67,7 @@ class Experiment(Section):
     revision: str | None = Field(None, description="revision of a Hub id")
     run: Path | None = Field(None, description="a finished run to take instead of building `data`")
     data: Config | None = Field(None, description="the run to build, without name and folder")
-    jobs: int = Field(1, gt=0, description="trainings at once, each with its share of the cores; engines run alone")
+    jobs: int = Field(1, gt=0, description="SFT and DPO trainings at once, each with its share of the cores")
     held_out: HeldOut = HeldOut()
     sft_rows: int = Field(150, gt=0, description="rows of sft_verified and sft_unverified; sft_double has twice that")
     sft: dict[str, Any] = Field({}, description="the section sft of training/distill.py, for all SFT rows")

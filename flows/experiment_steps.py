@@ -21,12 +21,13 @@ DATA, HELD_OUT, ROWS, COMPARE = "data", "held-out", "rows", "compare"
 ROW_FILES: Final = "sft"
 CONTENT: Final = re.compile(r"(-[0-9a-f]{8})?")  # what run_name adds for a local folder
 EVALUATION: Final = "evaluation"
+GRPO_SCRIPT: Final = "training.grpo"  # 13 GB for a student of 135M in groups of 8: two at once were killed on 24 GiB
 
 
 class Step(NamedTuple):
     """A command, the steps that come before it, where its result is, and its configuration file's content, if it has
-    one. `row` is the row of the table that its seconds count for; `beside` steps, the trainings, may run side by side,
-    while an engine takes the whole machine."""
+    one. `row` is the row of the table that its seconds count for; `beside` steps, most trainings, may run side by side,
+    while an engine takes the whole machine, and GRPO its memory."""
 
     name: str
     command: tuple[str, ...]
@@ -136,7 +137,7 @@ def _train(experiment: Experiment, row: RowName, seed: int, script: str, needs: 
     content = {**_student(experiment, start), "output": str(output), "seed": seed, **settings}
     command = module(script, "--config", settings_file(experiment, name))
     needed = (*needs, *([start] if start else []))
-    return Step(name, command, needed, output, content, row, beside=True)
+    return Step(name, command, needed, output, content, row, beside=script != GRPO_SCRIPT)
 
 
 def _changes(experiment: Experiment, row: RowName) -> dict[str, Any]:
@@ -174,7 +175,7 @@ def _grpo(experiment: Experiment, row: RowName, seed: int) -> Iterable[Step]:
         yield step
         pool, needs = step.output, step.name
     settings = experiment.grpo.settings | _changes(experiment, row)
-    yield _train(experiment, row, seed, "training.grpo", (needs,), data=[str(pool)], grpo=settings)
+    yield _train(experiment, row, seed, GRPO_SCRIPT, (needs,), data=[str(pool)], grpo=settings)
 
 
 def _before(experiment: Experiment, student: str) -> Iterable[Step]:

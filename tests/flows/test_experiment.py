@@ -177,6 +177,11 @@ def test_star_takes_the_run_s_problems_and_prompt(tmp_path: Path) -> None:
     assert contents["star"]["generate"]["sources"][0]["path"] == str(experiment.run_folder)
 
 
+def test_only_sft_and_dpo_run_side_by_side() -> None:
+    names = [one.name for one in plan(parse_model(Experiment, PRESET)) if one.beside]
+    assert {name.rpartition("-")[0] for name in names} == {"sft_verified", "sft_unverified", "sft_double", "dpo"}
+
+
 def test_the_preset_holds_all_rows_and_is_sound() -> None:
     experiment = parse_model(Experiment, PRESET)
     assert set(experiment.rows) == set(ROW_NAMES)
