@@ -6,7 +6,7 @@ A program that tells the tests apart in another way (by the length of a list) is
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from pipeline.hints import in_python, told_tests
 from pipeline.verifiers.program import IoTests
@@ -29,24 +29,12 @@ def hard_coded(question: str, gold: str, text: str) -> str | None:
 
 
 def _literals(tests: IoTests) -> Iterator[str]:
+    """Give what is long enough to tell: inputs (arguments one by one and together) and outputs of all tests."""
     for given, wanted in tests.tests:
-        if tests.mode == "stdin":
-            yield from _long(_normal(given), SHORTEST_INPUT)
-            continue
-        for value in given:
-            yield from _long(_literal(value), SHORTEST_INPUT)
-        yield from _long(",".join(map(_literal, given)), SHORTEST_INPUT)
-        if isinstance(wanted, list | dict):
-            yield from _long(_literal(wanted), SHORTEST_OUTPUT)
-
-
-def _literal(value: Any) -> str:
-    return _normal(in_python(value))
-
-
-def _long(literal: str, shortest: int) -> Iterator[str]:
-    if len(literal) >= shortest:
-        yield literal
+        arguments = [_normal(given)] if tests.mode == "stdin" else [_normal(in_python(value)) for value in given]
+        yield from (one for one in (*arguments, ",".join(arguments)) if len(one) >= SHORTEST_INPUT)
+        if isinstance(wanted, list | dict) and len(output := _normal(in_python(wanted))) >= SHORTEST_OUTPUT:
+            yield output
 
 
 def _normal(text: str) -> str:

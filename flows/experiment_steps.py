@@ -21,7 +21,7 @@ DATA, HELD_OUT, ROWS, COMPARE = "data", "held-out", "rows", "compare"
 ROW_FILES: Final = "sft"
 CONTENT: Final = re.compile(r"(-[0-9a-f]{8})?")  # what run_name adds for a local folder
 EVALUATION: Final = "evaluation"
-GRPO_SCRIPT: Final = "training.grpo"  # 13 GB for a student of 135M in groups of 8: two at once were killed on 24 GiB
+GRPO_SCRIPT: Final = "training.grpo"  # a student of 135M held 13 GB: beside another it was killed on 24 GiB
 
 
 class Step(NamedTuple):

@@ -5,7 +5,7 @@ nothing can be told that is not the whole solution, or in the question already.
 
 from typing import Any, Final
 
-from pipeline.prompts import WHOLE_REPLY
+from pipeline.prompts import NO_ANSWER
 from pipeline.verifiers.equality import Undecided
 from pipeline.verifiers.program import Integer, IoTest, IoTests, read_tests
 
@@ -25,7 +25,7 @@ STDIN_TEST: Final = "for the input {given} it must print {wanted}"
 
 def hint_for(verifier: str, answer: str | None) -> str | None:
     """Return the words that tell a problem's answer, or None where none can be told."""
-    if answer is None or (verifier in WHOLE_REPLY and verifier != "code"):
+    if answer is None or verifier in NO_ANSWER:
         return None
     if verifier != "code":
         return ANSWER.replace("{answer}", answer)

@@ -94,6 +94,7 @@ HINT_LABEL: Final = "+hint/2"
 
 # Verifiers that judge the whole reply, or a program in it: a demand for steps and a box would contradict the question.
 WHOLE_REPLY: Final = frozenset({"code", "constraint", "proof"})
+NO_ANSWER: Final = WHOLE_REPLY - {"code"}  # nothing to tell in a hint or to vote for; a program has its tests
 
 
 def prompt_for(name: PromptName, verifier: str) -> Prompt:

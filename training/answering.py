@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from pipeline import config
 from pipeline.journal import Journal, recorded
 from pipeline.progress import track
-from pipeline.prompts import PromptName, prompt_for, render_prompt
+from pipeline.prompts import NO_ANSWER, PromptName, prompt_for, render_prompt
 from pipeline.records import Completion, Problem, Verdict, content_id
 from pipeline.solve import side_by_side
 from pipeline.store import read_records, write_records
@@ -24,7 +24,6 @@ from training.comparison import Outcome
 from training.estimates import Vote
 from training.held_out import HeldOut
 from training.settings import Evaluation
-from training.votes import VOTELESS
 
 PROBLEMS: Final = "problems.parquet"
 COMPLETIONS: Final = "completions.parquet"
@@ -175,6 +174,6 @@ def outcomes_of(
         _, verdict = judged[name]
         found.setdefault(verdict.problem_id, []).append((verdict.verdict, votes.get(name)))
     return {
-        name: Outcome(greedy.get(name), tuple(found.get(name, ())), problems[name].verifier not in VOTELESS)
+        name: Outcome(greedy.get(name), tuple(found.get(name, ())), problems[name].verifier not in NO_ANSWER)
         for name in dict.fromkeys(request.problem_id for request in wanted)
     }

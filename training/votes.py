@@ -12,7 +12,7 @@ from typing import Final
 
 from pipeline.answers import strip_marks
 from pipeline.progress import track
-from pipeline.prompts import WHOLE_REPLY
+from pipeline.prompts import NO_ANSWER
 from pipeline.records import Completion, Problem, Verdict, content_id
 from pipeline.store import write_text
 from pipeline.verifiers import VERSION
@@ -20,7 +20,6 @@ from pipeline.verifiers.golds import canonical_answer, canonical_form, program_b
 
 BEHAVIOURS: Final = "behaviours.json"
 PASSING: Final = "all tests pass"
-VOTELESS: Final = WHOLE_REPLY - {"code"}  # verifiers of replies that have no answer in common
 
 Judged = Mapping[str, tuple[Completion, Verdict]]
 
@@ -42,7 +41,7 @@ def votes_of(sampled: Sequence[str], judged: Judged, problems: Mapping[str, Prob
 def _answer(problem: Problem, completion: Completion, verdict: Verdict) -> str | None:
     """Return the answer that a completion votes for. One that gives several answers votes for none of them, unless they
     were found to be the same."""
-    if verdict.verdict not in ("correct", "incorrect") or problem.verifier in VOTELESS:
+    if verdict.verdict not in ("correct", "incorrect") or problem.verifier in NO_ANSWER:
         return None
     if problem.verifier == "code":
         return PASSING
